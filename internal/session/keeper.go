@@ -1,0 +1,175 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/wafer-auth/wafer/internal/audit"
+	"github.com/wafer-auth/wafer/internal/opaque"
+	"github.com/wafer-auth/wafer/internal/revoke"
+)
+
+// Limits are the times that end a session, and how exactly its use is noted.
+type Limits struct {
+	Idle     time.Duration // unused for this long: dead
+	Absolute time.Duration // since login: dead
+	Touch    time.Duration // use is written at most once in this time; at most Idle/10 (S1)
+}
+
+// DefaultLimits are 12 hours unused, 7 days in all, noted to the minute.
+func DefaultLimits() Limits {
+	return Limits{Idle: 12 * time.Hour, Absolute: 7 * 24 * time.Hour, Touch: time.Minute}
+}
+
+// Keeper starts, finds, renews and ends sessions.
+type Keeper struct {
+	store  Store
+	ender  Ender
+	limits Limits
+	now    func() time.Time
+}
+
+// Ender writes the entries that end sessions.
+type Ender interface {
+	Record(ctx context.Context, fx revoke.Effects) (int64, error)
+}
+
+// Port is what a Keeper needs of a store.
+type Port interface {
+	Store
+	Ender
+}
+
+// NewKeeper returns a keeper. Touch is lowered to a tenth of Idle if it is more.
+func NewKeeper(st Port, l Limits, now func() time.Time) *Keeper {
+	l.Touch = min(l.Touch, l.Idle/10)
+	return &Keeper{store: st, ender: st, limits: l, now: now}
+}
+
+// Limits returns the limits in force.
+func (k *Keeper) Limits() Limits { return k.limits }
+
+// Login is what is known when somebody has proved who they are.
+type Login struct {
+	UserID   string
+	ClientID string   // the client that asked, "" for our own pages
+	AMR      []string // how it was proved (RFC 8176)
+	Address  string   // network address
+	Agent    string   // user agent, clipped here
+	Replaces string   // sid of the session in the same browser: it ends in the same transaction
+}
+
+// Start begins a session with a new id and a new secret. The secret is returned
+// once and stored nowhere.
+func (k *Keeper) Start(ctx context.Context, l Login) (Session, string, error) {
+	now := k.now()
+	secret := opaque.Secret()
+	s := Session{
+		ID: opaque.ID(opaque.SessionID, now), Secret: opaque.Hash(secret), UserID: l.UserID, ClientID: l.ClientID,
+		CreatedAt: now, AuthTime: now, AMR: slices.Clone(l.AMR), SeenAt: now,
+		ExpiresAt: now.Add(k.limits.Absolute), Address: audit.Clip(l.Address), Agent: audit.Clip(l.Agent),
+	}
+	s.IdleUntil = k.idleUntil(s, now)
+	fx := revoke.Effects{Audit: []audit.Event{event(s, now, "session.start", l.UserID)}}
+	if l.Replaces != "" {
+		fx.Revoke = append(fx.Revoke, revoke.New(revoke.Session, l.Replaces, "replaced", now))
+	}
+	if err := k.store.StartSession(ctx, s, fx); err != nil {
+		return Session{}, "", fmt.Errorf("start session: %w", err)
+	}
+	return s, secret, nil
+}
+
+func event(s Session, now time.Time, action, actor string) audit.Event {
+	return audit.Event{
+		At: now, Action: action, Actor: actor, Target: s.UserID,
+		Client: s.ClientID, Session: s.ID, Address: s.Address,
+	}
+}
+
+// idleUntil never passes the absolute limit.
+func (k *Keeper) idleUntil(s Session, now time.Time) time.Time {
+	until := now.Add(k.limits.Idle)
+	if until.After(s.ExpiresAt) {
+		return s.ExpiresAt
+	}
+	return until
+}
+
+// Find returns the live session that a cookie's value belongs to, and the log
+// position read with it. A value of the wrong form, an unknown one and one past
+// a limit are all "not found". Use is noted when Limits.Touch has passed.
+func (k *Keeper) Find(ctx context.Context, secret string) (s Session, rsn int64, found bool, err error) {
+	if !WellFormed(secret) {
+		return Session{}, 0, false, nil
+	}
+	s, rsn, found, err = k.store.SessionBySecret(ctx, opaque.Hash(secret))
+	if err != nil {
+		return Session{}, 0, false, fmt.Errorf("find session: %w", err)
+	}
+	now := k.now()
+	if !found || !s.Live(now) {
+		return Session{}, 0, false, nil
+	}
+	live, err := k.Touch(ctx, &s, now)
+	if err != nil || !live {
+		return Session{}, 0, false, err
+	}
+	return s, rsn, true, nil
+}
+
+// Touch notes the use of a live session, when the last note is old enough. It
+// reports whether the session is still there.
+func (k *Keeper) Touch(ctx context.Context, s *Session, now time.Time) (bool, error) {
+	seen, idle, due := k.Due(*s, now)
+	if !due {
+		return true, nil
+	}
+	live, err := k.store.TouchSession(ctx, s.ID, seen, idle)
+	if err != nil {
+		return false, fmt.Errorf("touch session: %w", err)
+	}
+	s.SeenAt, s.IdleUntil = seen, idle
+	return live, nil
+}
+
+// Due returns what a use at now would set SeenAt and IdleUntil to, and whether
+// the last note is old enough for it to be written.
+func (k *Keeper) Due(s Session, now time.Time) (seen, idle time.Time, due bool) {
+	return now, k.idleUntil(s, now), now.Sub(s.SeenAt) >= k.limits.Touch
+}
+
+// WellFormed reports whether a cookie's value can be a session secret at all:
+// 43 characters of base64url. Anything else is refused without a look-up.
+func WellFormed(secret string) bool {
+	if len(secret) != 43 {
+		return false
+	}
+	for i := range len(secret) {
+		c := secret[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
+			return false
+		}
+	}
+	return true
+}
+
+// Renew gives a session a new secret at a change of privilege; the old one is
+// dead when it returns. It fails when the session ended or was renewed meanwhile.
+func (k *Keeper) Renew(ctx context.Context, s Session, amr []string) (Session, string, error) {
+	now := k.now()
+	old, secret := s.Secret, opaque.Secret()
+	s.Secret, s.AuthTime, s.AMR, s.SeenAt = opaque.Hash(secret), now, slices.Clone(amr), now
+	s.IdleUntil = k.idleUntil(s, now)
+	fx := revoke.Effects{Audit: []audit.Event{event(s, now, "session.renew", s.UserID)}}
+	done, err := k.store.RenewSession(ctx, old, s, fx)
+	if err != nil {
+		return Session{}, "", fmt.Errorf("renew session: %w", err)
+	}
+	if !done {
+		return Session{}, "", ErrGone
+	}
+	return s, secret, nil
+}

@@ -1,0 +1,100 @@
+package token
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/wafer-auth/wafer/internal/opaque"
+)
+
+// Type is the typ of an access token (RFC 9068 section 2.1).
+const Type = "at+jwt"
+
+// Access is the claims of an access token. A zero field is left out, except
+// those that RFC 9068 section 2.2 requires.
+type Access struct {
+	Issuer    string
+	Subject   string // user id, or client id when no user is there
+	Audience  string
+	ClientID  string
+	Scope     string
+	SessionID string // sid
+	GrantID   string // grant_id
+	ID        string // jti
+	IssuedAt  time.Time
+	ExpiresAt time.Time
+	AuthTime  time.Time
+	ACR       string
+	AMR       []string
+	RSN       int64 // position of the revocation log the token was minted at
+}
+
+// claims fixes the names and their order.
+type claims struct {
+	Issuer    string   `json:"iss"`
+	Subject   string   `json:"sub"`
+	Audience  string   `json:"aud"`
+	ExpiresAt int64    `json:"exp"`
+	IssuedAt  int64    `json:"iat"`
+	ID        string   `json:"jti"`
+	ClientID  string   `json:"client_id"`
+	Scope     string   `json:"scope"`
+	SessionID string   `json:"sid,omitempty"`
+	GrantID   string   `json:"grant_id,omitempty"`
+	RSN       int64    `json:"rsn"`
+	AuthTime  int64    `json:"auth_time,omitempty"`
+	ACR       string   `json:"acr,omitempty"`
+	AMR       []string `json:"amr,omitempty"`
+}
+
+// Claims returns the claims as JSON. Times are whole seconds, rounded down.
+func (a Access) Claims() ([]byte, error) {
+	c := claims{
+		Issuer: a.Issuer, Subject: a.Subject, Audience: a.Audience, ExpiresAt: a.ExpiresAt.Unix(), IssuedAt: a.IssuedAt.Unix(),
+		ID: a.ID, ClientID: a.ClientID, Scope: a.Scope, SessionID: a.SessionID, GrantID: a.GrantID, RSN: a.RSN, ACR: a.ACR, AMR: a.AMR,
+	}
+	if !a.AuthTime.IsZero() {
+		c.AuthTime = a.AuthTime.Unix()
+	}
+	b, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("encode claims: %w", err)
+	}
+	return b, nil
+}
+
+// ParseClaims reads claims that we made ourselves: they come out of our own
+// store, or from behind our own signature.
+func ParseClaims(b []byte) (Access, error) {
+	var c claims
+	if err := json.Unmarshal(b, &c); err != nil {
+		return Access{}, fmt.Errorf("decode claims: %w", err)
+	}
+	a := Access{
+		Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience, ClientID: c.ClientID, Scope: c.Scope, SessionID: c.SessionID,
+		GrantID: c.GrantID, ID: c.ID, IssuedAt: time.Unix(c.IssuedAt, 0), ExpiresAt: time.Unix(c.ExpiresAt, 0),
+		ACR: c.ACR, AMR: c.AMR, RSN: c.RSN,
+	}
+	if c.AuthTime != 0 {
+		a.AuthTime = time.Unix(c.AuthTime, 0)
+	}
+	return a, nil
+}
+
+// opaquePrefix marks an opaque access token, so that one found in a log or a
+// repository can be recognized.
+const opaquePrefix = "wat_"
+
+// NewOpaque returns an opaque access token of 256 random bits and the digest
+// under which it is stored.
+func NewOpaque() (string, opaque.Digest) {
+	t := opaquePrefix + opaque.Secret()
+	return t, opaque.Hash(t)
+}
+
+// IsOpaque reports whether t has the form of an opaque access token.
+func IsOpaque(t string) bool {
+	return strings.HasPrefix(t, opaquePrefix) && len(t) == len(opaquePrefix)+43
+}
