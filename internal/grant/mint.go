@@ -1,0 +1,97 @@
+package grant
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/wafer-auth/wafer/internal/api"
+	"github.com/wafer-auth/wafer/internal/opaque"
+	"github.com/wafer-auth/wafer/internal/session"
+	"github.com/wafer-auth/wafer/internal/token"
+	"github.com/wafer-auth/wafer/verify/jose"
+)
+
+// mint makes the access token that authorizeIssuance allowed, in the shape its
+// API wants. It is called nowhere else but right after that gate.
+func (s *Service) mint(ctx context.Context, st State, scopes []string, now time.Time) (Tokens, error) {
+	a := s.claims(st, scopes, now)
+	body, err := a.Claims()
+	if err != nil {
+		return Tokens{}, err
+	}
+	text, err := s.shape(ctx, st, a, body)
+	if err != nil {
+		return Tokens{}, err
+	}
+	return Tokens{
+		AccessToken: text, TokenType: "Bearer", Scope: a.Scope,
+		ExpiresIn: int(a.ExpiresAt.Sub(a.IssuedAt) / time.Second),
+	}, nil
+}
+
+func (s *Service) claims(st State, scopes []string, now time.Time) token.Access {
+	now = now.Truncate(time.Second)
+	a := token.Access{
+		Issuer: s.Issuer, Subject: st.Client.ID, Audience: st.API.Audience(s.Issuer), ClientID: st.Client.ID, Scope: join(scopes),
+		ID: opaque.ID(opaque.TokenID, now), IssuedAt: now, ExpiresAt: now.Add(st.API.Token.Lifetime), RSN: st.RSN,
+	}
+	if st.User != nil {
+		a.Subject = st.User.ID
+	}
+	if st.Session != nil {
+		a.SessionID, a.AuthTime, a.AMR = st.Session.ID, st.Session.AuthTime, st.Session.AMR
+		if end := st.Session.ExpiresAt.Truncate(time.Second); a.ExpiresAt.After(end) {
+			a.ExpiresAt = end // no token outlives its session
+		}
+	}
+	if st.Grant != nil {
+		a.GrantID = st.Grant.ID
+	}
+	return a
+}
+
+func (s *Service) shape(ctx context.Context, st State, a token.Access, body []byte) (string, error) {
+	if st.API.Token.Format == api.Opaque {
+		return s.storeOpaque(ctx, st, a, body)
+	}
+	key, ok := s.Keys.Signer(st.API.ID)
+	if !ok {
+		return "", fmt.Errorf("api %s has no active key", st.API.ID)
+	}
+	signed, err := jose.Sign(key, jose.Header{Type: token.Type}, body)
+	if err != nil {
+		return "", fmt.Errorf("sign access token: %w", err)
+	}
+	if st.API.Token.Format != api.JWE {
+		return signed, nil
+	}
+	to, err := jose.ParseRecipientKey(st.API.Token.Encrypt.Alg, st.API.Token.Encrypt.JWK)
+	if err != nil {
+		return "", fmt.Errorf("read the API's encryption key: %w", err)
+	}
+	sealed, err := jose.Encrypt(to, jose.Header{Type: token.Type}, signed)
+	if err != nil {
+		return "", fmt.Errorf("encrypt access token: %w", err)
+	}
+	return sealed, nil
+}
+
+func (s *Service) storeOpaque(ctx context.Context, st State, a token.Access, body []byte) (string, error) {
+	text, digest := token.NewOpaque()
+	t := AccessToken{
+		Digest: digest, ID: a.ID, GrantID: a.GrantID, SessionID: a.SessionID, ClientID: a.ClientID,
+		APIID: st.API.ID, Claims: body, ExpiresAt: a.ExpiresAt,
+	}
+	if st.User != nil {
+		t.UserID = st.User.ID
+	}
+	added, err := s.Store.AddToken(ctx, t)
+	if err != nil {
+		return "", fmt.Errorf("store access token: %w", err)
+	}
+	if !added {
+		return "", session.ErrGone // it ended between the snapshot and now
+	}
+	return text, nil
+}

@@ -1,0 +1,116 @@
+package grant
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/wafer-auth/wafer/internal/audit"
+	"github.com/wafer-auth/wafer/internal/client"
+	"github.com/wafer-auth/wafer/internal/revoke"
+)
+
+// RefreshAsk is a refresh token as presented.
+type RefreshAsk struct {
+	Token   string
+	Scopes  []string // a subset, to narrow this one access token; empty: as granted
+	Address string   // the caller's network address, for the audit log
+}
+
+// turn is what a decision said, besides what it wrote.
+type turn struct {
+	state   State
+	scopes  []string
+	gen     uint32 // the generation whose token is handed out
+	refused *Error
+}
+
+// Refresh turns a refresh token into an access token and the next refresh token
+// (RFC 6749 section 6, RFC 9700 section 4.14). The generation that came before
+// the current one, shown again within the window, gets the same successor: two
+// tabs, or a lost answer. Anything older ends the session: somebody else holds it.
+func (s *Service) Refresh(ctx context.Context, c client.Client, ask RefreshAsk) (Tokens, error) {
+	id, gen, ok := s.Config.Refresh.Decode(ask.Token)
+	if !ok {
+		return Tokens{}, refuse(InvalidGrant, "The refresh token is not valid.")
+	}
+	now := s.Now()
+	var t turn
+	err := s.Store.ChangeGrant(ctx, id, func(st State) Change {
+		var ch Change
+		t, ch = s.decide(st, c, shown{gen: gen, ask: ask, now: now})
+		return ch
+	})
+	if err != nil {
+		return Tokens{}, fmt.Errorf("refresh: %w", err)
+	}
+	if t.refused != nil {
+		return Tokens{}, t.refused
+	}
+	out, err := s.mint(ctx, t.state, t.scopes, now)
+	if err != nil {
+		return Tokens{}, err
+	}
+	out.RefreshToken = s.Config.Refresh.Encode(id, t.gen)
+	return out, nil
+}
+
+type shown struct {
+	gen uint32
+	ask RefreshAsk
+	now time.Time
+}
+
+// decide is pure: it says what becomes of a grant when a generation is shown.
+func (s *Service) decide(st State, c client.Client, in shown) (turn, Change) {
+	g := st.Grant
+	ended := turn{refused: refuse(InvalidGrant, "The refresh token has ended.")}
+	if g == nil {
+		return ended, Change{}
+	}
+	if g.ClientID != c.ID { // another client's token: refused, and told of
+		return ended, Change{Effects: revoke.Effects{Audit: []audit.Event{s.note(*g, in, "refresh.wrong_client", c.ID)}}}
+	}
+	if in.gen != g.Gen && !s.isRace(*g, in) {
+		return ended, s.theft(*g, in)
+	}
+	scopes, refused := authorizeIssuance(st, byRefresh, in.ask.Scopes, in.now)
+	if refused != nil {
+		return turn{refused: refused}, Change{}
+	}
+	next := *g
+	ch := Change{Next: &next}
+	if in.gen == g.Gen {
+		next.Gen, next.RotatedAt, next.Replays = g.Gen+1, in.now, 0
+	} else {
+		next.Replays++
+		apart := in.now.Sub(g.RotatedAt).Milliseconds()
+		ch.Effects.Audit = []audit.Event{s.note(*g, in, "refresh.race", fmt.Sprintf("same client, %d ms apart", apart))}
+	}
+	if seen, idle, due := s.Sessions.Due(*st.Session, in.now); due {
+		ch.Touch, ch.Idle = seen, idle
+	}
+	return turn{state: st, scopes: scopes, gen: next.Gen}, ch
+}
+
+// isRace reports whether the previous generation came again soon enough.
+func (s *Service) isRace(g Grant, in shown) bool {
+	return in.gen+1 == g.Gen && in.now.Sub(g.RotatedAt) <= s.Window
+}
+
+// theft ends the session that the family hangs from (R6): every access token of
+// the family carries its sid.
+func (s *Service) theft(g Grant, in shown) Change {
+	detail := fmt.Sprintf("generation %d shown, %d is current for %d s", in.gen, g.Gen, int(in.now.Sub(g.RotatedAt).Seconds()))
+	return Change{Effects: revoke.Effects{
+		Revoke: []revoke.Entry{revoke.New(revoke.Session, g.SessionID, "reuse", in.now)},
+		Audit:  []audit.Event{s.note(g, in, "refresh.theft", detail)},
+	}}
+}
+
+func (s *Service) note(g Grant, in shown, action, detail string) audit.Event {
+	return audit.Event{
+		At: in.now, Action: action, Actor: g.ClientID, Target: g.UserID, Client: g.ClientID, Session: g.SessionID,
+		Address: audit.Clip(in.ask.Address), Detail: audit.Clip(detail),
+	}
+}

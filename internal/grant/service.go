@@ -1,0 +1,268 @@
+package grant
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/wafer-auth/wafer/internal/account"
+	"github.com/wafer-auth/wafer/internal/api"
+	"github.com/wafer-auth/wafer/internal/client"
+	"github.com/wafer-auth/wafer/internal/fault"
+	"github.com/wafer-auth/wafer/internal/opaque"
+	"github.com/wafer-auth/wafer/internal/revoke"
+	"github.com/wafer-auth/wafer/internal/session"
+	"github.com/wafer-auth/wafer/internal/token"
+	"github.com/wafer-auth/wafer/verify/jose"
+)
+
+// Keys is what a Service needs of the keyring.
+type Keys interface {
+	Signer(apiID string) (*jose.Key, bool)
+	Verifier(kid string) (key *jose.Key, apiID string, ok bool)
+}
+
+// Log is what a Service needs of the revocation log.
+type Log interface {
+	Record(ctx context.Context, fx revoke.Effects) (int64, error)
+	Covered(ctx context.Context, rsn int64, refs []revoke.Ref) (revoke.Recorded, bool, error)
+}
+
+// Config is what a Service is made of. All fields but the last two are needed.
+type Config struct {
+	Store    Store
+	Log      Log
+	Sessions *session.Keeper
+	Keys     Keys
+	Refresh  token.RefreshKey
+	Secrets  *opaque.Key // the key of client secret codes: MAC("client", id, secret)
+	Issuer   string
+	Now      func() time.Time
+	Window   time.Duration // in which a replayed refresh token gives the same successor; default 60 s
+	Family   time.Duration // the longest a refresh family may live; default: as long as its session
+}
+
+// Service hands out, looks into and takes back tokens.
+type Service struct{ Config }
+
+// New returns a service.
+func New(c Config) *Service {
+	if c.Window == 0 {
+		c.Window = 60 * time.Second
+	}
+	return &Service{c}
+}
+
+// Ask is what a caller wants a token for. API is an API's id, "management", the
+// management audience, or "" for the client's only API. No Scopes: all that may
+// be given.
+type Ask struct {
+	ClientID string
+	API      string
+	Scopes   []string
+}
+
+// Tokens is what is handed out (RFC 6749 section 5.1).
+type Tokens struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int    `json:"expires_in"` // seconds
+	RefreshToken string `json:"refresh_token,omitempty"`
+	Scope        string `json:"scope"`
+}
+
+// Credentials are how a client proves who it is.
+type Credentials struct {
+	ID     string
+	Secret string
+	Basic  bool // sent in the Authorization header
+}
+
+// Authenticate returns the client that the credentials prove. A public client
+// has an id and no secret. Every refusal is one InvalidClient, in one time.
+func (s *Service) Authenticate(ctx context.Context, c Credentials) (client.Client, error) {
+	st, err := s.Store.Snapshot(ctx, Query{ClientID: c.ID})
+	if err != nil {
+		return client.Client{}, fmt.Errorf("read client: %w", err)
+	}
+	var want opaque.Digest
+	if st.Client != nil {
+		want = st.Client.SecretHash
+	}
+	match := SecretCode(s.Secrets, c.ID, c.Secret).Equal(want)
+	switch {
+	case st.Client == nil || st.Client.Disabled:
+	case st.Client.Kind == client.Public && c.Secret == "" && !c.Basic:
+		return *st.Client, nil
+	case st.Client.Kind == client.Confidential && match:
+		return *st.Client, nil
+	}
+	return client.Client{}, refuse(InvalidClient, "Client authentication failed.")
+}
+
+// SecretCode is what is stored of a client's secret. It is keyed, because people
+// choose secrets: a copy of the database alone does not let anybody guess them.
+func SecretCode(k *opaque.Key, clientID, secret string) opaque.Digest {
+	return k.MAC("client", clientID, secret)
+}
+
+// apiID resolves what a caller called an API.
+func (s *Service) apiID(ctx context.Context, ask Ask) (string, error) {
+	switch ask.API {
+	case s.Issuer + api.ManagementPath:
+		return api.Management, nil
+	case "":
+	default:
+		return ask.API, nil
+	}
+	st, err := s.Store.Snapshot(ctx, Query{ClientID: ask.ClientID})
+	if err != nil {
+		return "", fmt.Errorf("read client: %w", err)
+	}
+	if st.Client == nil {
+		return "", refuse(InvalidClient, "The client is unknown or disabled.")
+	}
+	if len(st.Client.APIs) != 1 {
+		return "", refuse(InvalidTarget, "Name the API: the client is registered for none or several.")
+	}
+	for id := range st.Client.APIs {
+		return id, nil
+	}
+	return "", nil
+}
+
+// ClientCredentials gives a client a token of its own (RFC 6749 section 4.4).
+func (s *Service) ClientCredentials(ctx context.Context, c client.Client, ask Ask) (Tokens, error) {
+	ask.ClientID = c.ID
+	id, err := s.apiID(ctx, ask)
+	if err != nil {
+		return Tokens{}, err
+	}
+	st, err := s.Store.Snapshot(ctx, Query{ClientID: c.ID, APIID: id})
+	if err != nil {
+		return Tokens{}, fmt.Errorf("read state: %w", err)
+	}
+	now := s.Now()
+	scopes, refused := authorizeIssuance(st, byClient, ask.Scopes, now)
+	if refused != nil {
+		return Tokens{}, refused
+	}
+	return s.mint(ctx, st, scopes, now)
+}
+
+// Swap gives the holder of a session cookie a token for an API. It has no
+// refresh token: the session is what renews it.
+func (s *Service) Swap(ctx context.Context, secret string, ask Ask) (Tokens, error) {
+	if !session.WellFormed(secret) {
+		return Tokens{}, session.ErrGone
+	}
+	id, err := s.apiID(ctx, ask)
+	if err != nil {
+		return Tokens{}, err
+	}
+	st, err := s.Store.Snapshot(ctx, Query{SessionSecret: opaque.Hash(secret), ClientID: ask.ClientID, APIID: id})
+	if err != nil {
+		return Tokens{}, fmt.Errorf("read state: %w", err)
+	}
+	now := s.Now()
+	if st.Session == nil || !st.Session.Live(now) {
+		return Tokens{}, session.ErrGone
+	}
+	scopes, refused := authorizeIssuance(st, bySwap, ask.Scopes, now)
+	if refused != nil {
+		return Tokens{}, refused
+	}
+	if live, err := s.Sessions.Touch(ctx, st.Session, now); err != nil || !live {
+		return Tokens{}, orGone(err)
+	}
+	return s.mint(ctx, st, scopes, now)
+}
+
+func orGone(err error) error {
+	if err != nil {
+		return err
+	}
+	return session.ErrGone
+}
+
+// SignIn starts a session for a user who has just proved who they are, and opens
+// a grant for the client that asked. Whether the client may have what it asks for
+// is decided before the session exists.
+func (s *Service) SignIn(ctx context.Context, u account.User, l session.Login, ask Ask) (session.Session, string, Tokens, error) {
+	none := func(err error) (session.Session, string, Tokens, error) {
+		return session.Session{}, "", Tokens{}, err
+	}
+	if ask.ClientID == "" {
+		return none(fault.New(fault.Invalid, "client_id is missing."))
+	}
+	id, err := s.apiID(ctx, ask)
+	if err != nil {
+		return none(err)
+	}
+	st, err := s.Store.Snapshot(ctx, Query{UserID: u.ID, ClientID: ask.ClientID, APIID: id})
+	if err != nil {
+		return none(fmt.Errorf("read state: %w", err))
+	}
+	now := s.Now()
+	later := now.Add(time.Minute)
+	st.Session = &session.Session{UserID: u.ID, IdleUntil: later, ExpiresAt: later} // as it will be
+	if _, refused := authorizeIssuance(st, bySignIn, ask.Scopes, now); refused != nil {
+		return none(refused)
+	}
+	l.UserID, l.ClientID = u.ID, ask.ClientID
+	sess, secret, err := s.Sessions.Start(ctx, l)
+	if err != nil {
+		return none(err)
+	}
+	t, err := s.open(ctx, sess, ask, id)
+	if err != nil {
+		return none(err)
+	}
+	return sess, secret, t, nil
+}
+
+// open mints the first token of a session for a client, with a refresh family
+// when the client may have one.
+func (s *Service) open(ctx context.Context, sess session.Session, ask Ask, apiID string) (Tokens, error) {
+	st, err := s.Store.Snapshot(ctx, Query{SessionID: sess.ID, ClientID: ask.ClientID, APIID: apiID})
+	if err != nil {
+		return Tokens{}, fmt.Errorf("read state: %w", err)
+	}
+	now := s.Now()
+	scopes, refused := authorizeIssuance(st, bySignIn, ask.Scopes, now)
+	if refused != nil {
+		return Tokens{}, refused
+	}
+	if !st.Client.MayUse(client.RefreshToken) {
+		return s.mint(ctx, st, scopes, now)
+	}
+	st.Grant = &Grant{
+		ID: opaque.ID(opaque.GrantID, now), SessionID: sess.ID, UserID: sess.UserID, ClientID: ask.ClientID, APIID: apiID,
+		Scopes: scopes, CreatedAt: now, ExpiresAt: s.familyEnd(sess, now), Gen: 1, RotatedAt: now,
+	}
+	added, err := s.Store.AddGrant(ctx, *st.Grant, revoke.Effects{})
+	if err != nil {
+		return Tokens{}, fmt.Errorf("add grant: %w", err)
+	}
+	if !added {
+		return Tokens{}, session.ErrGone
+	}
+	t, err := s.mint(ctx, st, scopes, now)
+	if err != nil {
+		return Tokens{}, err
+	}
+	t.RefreshToken = s.Config.Refresh.Encode(st.Grant.ID, st.Grant.Gen)
+	return t, nil
+}
+
+// familyEnd never passes the end of the session (RFC 10017): refreshing extends
+// nothing.
+func (s *Service) familyEnd(sess session.Session, now time.Time) time.Time {
+	if s.Family > 0 && now.Add(s.Family).Before(sess.ExpiresAt) {
+		return now.Add(s.Family)
+	}
+	return sess.ExpiresAt
+}
+
+func join(scopes []string) string { return strings.Join(scopes, " ") }
