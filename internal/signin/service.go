@@ -18,7 +18,7 @@ import (
 // Passwords is what signing in needs of the hash gate.
 type Passwords interface {
 	Verify(ctx context.Context, a password.Attempt) (password.Result, error)
-	Hash(ctx context.Context, plain string) (string, error)
+	Rehash(ctx context.Context, plain string) (string, error)
 }
 
 // Config is what a Service is made of. All fields are needed.
@@ -181,7 +181,7 @@ func (s *Service) rehash(ctx context.Context, user account.User, plain string, d
 	if !due {
 		return
 	}
-	next, err := s.Passwords.Hash(ctx, plain)
+	next, err := s.Passwords.Rehash(ctx, plain)
 	if err != nil {
 		return
 	}

@@ -43,8 +43,8 @@ func (g *gate) Verify(_ context.Context, a password.Attempt) (password.Result, e
 	return password.Result{OK: a.Encoded == "hash:"+a.Password || a.Encoded == "old:"+a.Password, Rehash: strings.HasPrefix(a.Encoded, "old:")}, nil
 }
 
-// Hash makes the current form.
-func (g *gate) Hash(_ context.Context, plain string) (string, error) { return "hash:" + plain, nil }
+// Rehash makes the current form.
+func (g *gate) Rehash(_ context.Context, plain string) (string, error) { return "hash:" + plain, nil }
 
 type house struct {
 	*signin.Service
