@@ -148,7 +148,52 @@ func TestKeysSurviveEveryEncoding(t *testing.T) {
 	}
 }
 
-func TestNewKeyRefusesUnfitMaterial(t *testing.T) {
+// unfit is key material that must be refused for alg.
+type unfit struct {
+	name     string
+	alg      jose.Algorithm
+	material any
+}
+
+func refuseMaterial(t *testing.T, cases []unfit) {
+	t.Helper()
+	for _, c := range cases {
+		if _, err := jose.NewKey(c.alg, "k", c.material); !errors.Is(err, jose.ErrKey) {
+			t.Errorf("%s: got %v, want ErrKey", c.name, err)
+		}
+	}
+}
+
+func TestNewKeyRefusesUnfitSecrets(t *testing.T) {
+	t.Parallel()
+	refuseMaterial(t, []unfit{
+		{"nothing", jose.HS256, nil},
+		{"a string", jose.HS256, "0123456789abcdef0123456789abcdef"},
+		{"short for HS256", jose.HS256, make([]byte, 31)},
+		{"short for HS384", jose.HS384, make([]byte, 47)},
+		{"short for HS512", jose.HS512, make([]byte, 63)},
+		{"a secret for RS256", jose.RS256, make([]byte, 64)},
+		{"a secret for EdDSA", jose.EdDSA, make([]byte, 32)},
+	})
+	for _, alg := range []jose.Algorithm{"", "none", "hs256", "RSA-OAEP-256", "A256GCM", "ES256K"} {
+		if _, err := jose.NewKey(alg, "k", testSecret); !errors.Is(err, jose.ErrAlgorithm) {
+			t.Errorf("%q: got %v, want ErrAlgorithm", alg, err)
+		}
+		if _, err := jose.Generate(alg, "k"); !errors.Is(err, jose.ErrAlgorithm) || alg.Valid() {
+			t.Errorf("generate %q: got %v, want ErrAlgorithm", alg, err)
+		}
+		if _, err := jose.ParsePrivate(alg, "k", nil); err == nil {
+			t.Errorf("parse for %q was taken", alg)
+		}
+	}
+	for _, kid := range []string{"a\nb", "\x00", "\xff", strings.Repeat("k", 257)} {
+		if _, err := jose.NewKey(jose.HS256, kid, testSecret); !errors.Is(err, jose.ErrKey) {
+			t.Errorf("kid %q: got %v, want ErrKey", kid, err)
+		}
+	}
+}
+
+func TestNewKeyRefusesUnfitRSAKeys(t *testing.T) {
 	t.Parallel()
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
@@ -158,6 +203,34 @@ func TestNewKeyRefusesUnfitMaterial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	exponent := func(e int) *rsa.PublicKey { return &rsa.PublicKey{N: fit.N, E: e} }
+	huge := new(big.Int).SetBit(new(big.Int).SetBit(new(big.Int), 16384, 1), 0, 1)
+	if _, err := jose.NewKey(jose.RS256, "k", fit); err != nil {
+		t.Fatalf("the fit key: %v", err)
+	}
+	refuseMaterial(t, []unfit{
+		{"for HS256", jose.HS256, fit},
+		{"for ES256", jose.ES256, fit},
+		{"1024 bits", jose.RS256, weak},
+		{"public of 1024 bits", jose.PS256, &weak.PublicKey},
+		{"16385 bits", jose.RS256, &rsa.PublicKey{N: huge, E: 65537}},
+		{"nil", jose.RS256, (*rsa.PrivateKey)(nil)},
+		{"nil public", jose.RS256, (*rsa.PublicKey)(nil)},
+		{"empty", jose.RS256, &rsa.PublicKey{}},
+		{"empty private", jose.RS256, &rsa.PrivateKey{}},
+		{"exponent 1", jose.RS256, exponent(1)},
+		{"exponent 3", jose.RS256, exponent(3)},
+		{"exponent even", jose.RS256, exponent(65538)},
+		{"exponent negative", jose.RS256, exponent(-65537)},
+		{"modulus even", jose.RS256, &rsa.PublicKey{N: new(big.Int).Lsh(fit.N, 1), E: 65537}},
+		{"modulus negative", jose.RS256, &rsa.PublicKey{N: new(big.Int).Neg(fit.N), E: 65537}},
+		{"private without primes", jose.RS256, &rsa.PrivateKey{PublicKey: fit.PublicKey, D: fit.D}},
+		{"private of another key", jose.RS256, &rsa.PrivateKey{PublicKey: fit.PublicKey, D: weak.D, Primes: weak.Primes}},
+	})
+}
+
+func TestNewKeyRefusesUnfitCurveKeys(t *testing.T) {
+	t.Parallel()
 	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -170,39 +243,11 @@ func TestNewKeyRefusesUnfitMaterial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	exponent := func(e int) *rsa.PublicKey { return &rsa.PublicKey{N: fit.N, E: e} }
 	swapped := append(append(ed25519.PrivateKey{}, edPrivate[:32]...), make([]byte, 32)...)
-	huge := new(big.Int).SetBit(new(big.Int).SetBit(new(big.Int), 16384, 1), 0, 1)
-	for _, c := range []struct {
-		name     string
-		alg      jose.Algorithm
-		material any
-	}{
-		{"nothing", jose.HS256, nil},
-		{"a string", jose.HS256, "0123456789abcdef0123456789abcdef"},
-		{"short for HS256", jose.HS256, make([]byte, 31)},
-		{"short for HS384", jose.HS384, make([]byte, 47)},
-		{"short for HS512", jose.HS512, make([]byte, 63)},
-		{"a secret for RS256", jose.RS256, make([]byte, 64)},
-		{"a secret for EdDSA", jose.EdDSA, make([]byte, 32)},
-		{"an Ed25519 key for HS256", jose.HS256, edPublic},
-		{"RSA key for HS256", jose.HS256, fit},
-		{"RSA key for ES256", jose.ES256, fit},
-		{"RSA of 1024 bits", jose.RS256, weak},
-		{"public RSA of 1024 bits", jose.PS256, &weak.PublicKey},
-		{"RSA of 16385 bits", jose.RS256, &rsa.PublicKey{N: huge, E: 65537}},
-		{"nil RSA", jose.RS256, (*rsa.PrivateKey)(nil)},
-		{"nil public RSA", jose.RS256, (*rsa.PublicKey)(nil)},
-		{"empty RSA", jose.RS256, &rsa.PublicKey{}},
-		{"empty private RSA", jose.RS256, &rsa.PrivateKey{}},
-		{"RSA exponent 1", jose.RS256, exponent(1)},
-		{"RSA exponent 3", jose.RS256, exponent(3)},
-		{"RSA exponent even", jose.RS256, exponent(65538)},
-		{"RSA exponent negative", jose.RS256, exponent(-65537)},
-		{"RSA modulus even", jose.RS256, &rsa.PublicKey{N: new(big.Int).Lsh(fit.N, 1), E: 65537}},
-		{"RSA modulus negative", jose.RS256, &rsa.PublicKey{N: new(big.Int).Neg(fit.N), E: 65537}},
-		{"RSA private without primes", jose.RS256, &rsa.PrivateKey{PublicKey: fit.PublicKey, D: fit.D}},
-		{"RSA private of another key", jose.RS256, &rsa.PrivateKey{PublicKey: fit.PublicKey, D: weak.D, Primes: weak.Primes}},
+	point := func(x, y int64) *ecdsa.PublicKey {
+		return &ecdsa.PublicKey{Curve: elliptic.P256(), X: big.NewInt(x), Y: big.NewInt(y)}
+	}
+	refuseMaterial(t, []unfit{
 		{"P-256 for ES384", jose.ES384, p256},
 		{"P-256 for ES512", jose.ES512, &p256.PublicKey},
 		{"P-224", jose.ES256, p224},
@@ -210,10 +255,11 @@ func TestNewKeyRefusesUnfitMaterial(t *testing.T) {
 		{"nil EC", jose.ES256, (*ecdsa.PrivateKey)(nil)},
 		{"nil public EC", jose.ES256, (*ecdsa.PublicKey)(nil)},
 		{"empty EC", jose.ES256, &ecdsa.PublicKey{}},
-		{"EC point off the curve", jose.ES256, &ecdsa.PublicKey{Curve: elliptic.P256(), X: big.NewInt(1), Y: big.NewInt(1)}},
-		{"EC point at infinity", jose.ES256, &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int), Y: new(big.Int)}},
+		{"EC point off the curve", jose.ES256, point(1, 1)},
+		{"EC point at infinity", jose.ES256, point(0, 0)},
 		{"EC private of another key", jose.ES256, &ecdsa.PrivateKey{PublicKey: p256.PublicKey, D: big.NewInt(7)}},
 		{"Ed25519 for ES256", jose.ES256, edPublic},
+		{"Ed25519 for HS256", jose.HS256, edPublic},
 		{"short Ed25519", jose.EdDSA, edPublic[:31]},
 		{"short private Ed25519", jose.EdDSA, edPrivate[:63]},
 		{"empty Ed25519", jose.EdDSA, ed25519.PublicKey{}},
@@ -221,27 +267,7 @@ func TestNewKeyRefusesUnfitMaterial(t *testing.T) {
 		{"Ed25519 identity", jose.EdDSA, lowOrder(1)},
 		{"Ed25519 order 4", jose.EdDSA, lowOrder(0)},
 		{"Ed25519 not a point", jose.EdDSA, lowOrder(2)},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			if _, err := jose.NewKey(c.alg, "k", c.material); !errors.Is(err, jose.ErrKey) {
-				t.Errorf("got %v, want ErrKey", err)
-			}
-		})
-	}
-	for _, alg := range []jose.Algorithm{"", "none", "hs256", "RSA-OAEP-256", "A256GCM", "ES256K"} {
-		if _, err := jose.NewKey(alg, "k", testSecret); !errors.Is(err, jose.ErrAlgorithm) {
-			t.Errorf("%q: got %v, want ErrAlgorithm", alg, err)
-		}
-		if _, err := jose.Generate(alg, "k"); !errors.Is(err, jose.ErrAlgorithm) || alg.Valid() {
-			t.Errorf("generate %q: got %v, want ErrAlgorithm", alg, err)
-		}
-	}
-	for _, kid := range []string{"a\nb", "\x00", "\xff", strings.Repeat("k", 257)} {
-		if _, err := jose.NewKey(jose.HS256, kid, testSecret); !errors.Is(err, jose.ErrKey) {
-			t.Errorf("kid %q: got %v, want ErrKey", kid, err)
-		}
-	}
+	})
 }
 
 // lowOrder is the encoding of y, little end first: 0 is of order 4, 1 the identity
