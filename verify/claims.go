@@ -1,0 +1,230 @@
+package verify
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/wafer-auth/wafer/verify/jose"
+)
+
+// claims is what a token or the server's answer says, typed but not yet judged.
+type claims struct {
+	id        Identity
+	seen      uint32 // a bit for each name that was there, whatever its value
+	tokenType string // token_type of an introspection answer
+	active    bool   // active of an introspection answer
+	notBefore time.Time
+}
+
+// name is a claim that we read; zero is any other.
+type name uint8
+
+const (
+	nameIssuer name = iota + 1
+	nameAudience
+	nameSubject
+	nameExpires
+	nameIssued
+	nameNotBefore
+	nameAuthTime
+	nameScope
+	nameClient
+	nameTokenID
+	nameSession
+	nameGrant
+	nameACR
+	nameAMR
+	nameRSN
+	nameBinding
+	nameTokenType
+	nameActive
+)
+
+func nameOf(s string) name {
+	switch s {
+	case "iss":
+		return nameIssuer
+	case "aud":
+		return nameAudience
+	case "sub":
+		return nameSubject
+	case "exp":
+		return nameExpires
+	case "iat":
+		return nameIssued
+	case "nbf":
+		return nameNotBefore
+	case "auth_time":
+		return nameAuthTime
+	case "scope":
+		return nameScope
+	case "client_id":
+		return nameClient
+	case "jti":
+		return nameTokenID
+	case "sid":
+		return nameSession
+	case "grant_id":
+		return nameGrant
+	case "acr":
+		return nameACR
+	case "amr":
+		return nameAMR
+	case "rsn":
+		return nameRSN
+	case "cnf":
+		return nameBinding
+	case "token_type":
+		return nameTokenType
+	case "active":
+		return nameActive
+	}
+	return 0
+}
+
+func (c *claims) has(n name) bool { return c.seen&(1<<n) != 0 }
+
+// readClaims types the members it knows and refuses the whole when one of them
+// has the wrong type: a claim that cannot be read is never a claim left out.
+// What is not strict JSON is ErrMalformed.
+func (v *Verifier) readClaims(c *claims, object []byte) error {
+	c.id.object = string(object)
+	var found [nameActive + 1]string
+	if !plainObject(c.id.object, &found) {
+		members, err := jose.Members(object)
+		if err != nil {
+			return ErrMalformed
+		}
+		for i := range members {
+			if n := nameOf(members[i].Name); n != 0 {
+				found[n] = string(members[i].Value)
+			}
+		}
+	}
+	for n, raw := range found {
+		if raw == "" {
+			continue
+		}
+		if err := v.readClaim(c, name(n), raw); err != nil {
+			return ErrClaims
+		}
+	}
+	return nil
+}
+
+func (v *Verifier) readClaim(c *claims, n name, raw string) (err error) {
+	c.seen |= 1 << n
+	switch n {
+	case nameIssuer:
+		c.id.Issuer, err = readText(raw)
+	case nameAudience:
+		c.id.Audience, err = v.readAudience(raw)
+	case nameSubject:
+		c.id.Subject, err = readText(raw)
+	case nameExpires:
+		c.id.ExpiresAt, err = readDate(raw)
+	case nameIssued:
+		c.id.IssuedAt, err = readDate(raw)
+	case nameNotBefore:
+		c.notBefore, err = readDate(raw)
+	case nameAuthTime:
+		c.id.AuthTime, err = readDate(raw)
+	case nameScope:
+		c.id.Scopes, err = readScope(raw)
+	case nameClient:
+		c.id.ClientID, err = readText(raw)
+	case nameTokenID:
+		c.id.TokenID, err = readText(raw)
+	case nameSession:
+		c.id.SessionID, err = readText(raw)
+	case nameGrant:
+		c.id.GrantID, err = readText(raw)
+	case nameACR:
+		c.id.ACR, err = readText(raw)
+	case nameAMR:
+		c.id.AMR, err = readList(raw)
+	case nameRSN:
+		c.id.RSN, err = readPosition(raw)
+	case nameTokenType:
+		c.tokenType, err = readText(raw)
+	case nameActive:
+		c.active, err = jose.Bool([]byte(raw))
+	}
+	return err
+}
+
+// readAudience gives a string or an array of strings (RFC 7519 section 4.1.3).
+func (v *Verifier) readAudience(raw string) ([]string, error) {
+	if raw[0] == '[' {
+		return readList(raw)
+	}
+	one, err := readText(raw)
+	if one == v.audience {
+		return v.audiences, err
+	}
+	return []string{one}, err
+}
+
+// readScope splits by the grammar of RFC 6749 section 3.3: single spaces, and
+// no character that could make two readers split differently.
+func readScope(raw string) ([]string, error) {
+	s, err := readText(raw)
+	if err != nil || s == "" {
+		return nil, err
+	}
+	scopes := make([]string, 0, strings.Count(s, " ")+1)
+	for scope := range strings.SplitSeq(s, " ") {
+		if !ValidScope(scope) {
+			return nil, ErrClaims
+		}
+		scopes = append(scopes, scope)
+	}
+	return scopes, nil
+}
+
+// ValidScope reports whether s is one scope as RFC 6749 section 3.3 spells it.
+func ValidScope(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// readPosition gives a place in the revocation log, which counts from zero.
+func readPosition(raw string) (int64, error) {
+	if n, ok := digits(raw); ok {
+		return n, nil
+	}
+	n, err := jose.Int64([]byte(raw))
+	if err == nil && n < 0 {
+		err = ErrClaims
+	}
+	return n, err
+}
+
+// checkPlace refuses what was minted by or for somebody else.
+func (v *Verifier) checkPlace(c *claims) error {
+	if !c.has(nameIssuer) || c.id.Issuer != v.issuer {
+		return ErrIssuer
+	}
+	if !c.has(nameAudience) || !slices.Contains(c.id.Audience, v.audience) {
+		return ErrAudience
+	}
+	return nil
+}
+
+// checkTime judges exp, iat and nbf at one reading of the clock.
+func (v *Verifier) checkTime(c *claims, now time.Time) error {
+	// The end is exclusive (RFC 7519 section 4.1.4).
+	if !now.Before(c.id.ExpiresAt.Add(v.leeway)) {
+		return ErrExpired
+	}
+	latest := now.Add(v.leeway)
+	if c.id.IssuedAt.After(latest) || c.notBefore.After(latest) {
+		return ErrNotYet
+	}
+	return nil
+}

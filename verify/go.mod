@@ -1,0 +1,3 @@
+module github.com/wafer-auth/wafer/verify
+
+go 1.26.0

@@ -1,0 +1,100 @@
+package httpauth
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/wafer-auth/wafer/verify"
+)
+
+// retryAfter is in seconds: an issuer that restarts is back by then.
+const retryAfter = "1"
+
+type refused struct {
+	err   error
+	scope string // what the route needs
+}
+
+// answer is one row of the table in the package comment.
+type answer struct {
+	status int
+	code   string // in the body
+	auth   string // parameters of the challenge after the realm; "-" for no challenge
+}
+
+func (f refused) answer() answer {
+	switch {
+	case errors.Is(f.err, verify.ErrNoCredential):
+		// No error code for a caller who did not try (RFC 6750 section 3.1).
+		return answer{http.StatusUnauthorized, "credential_required", ""}
+	case errors.Is(f.err, verify.ErrScope):
+		return answer{http.StatusForbidden, "insufficient_scope", `, error="insufficient_scope", scope="` + f.scope + `"`}
+	case errors.Is(f.err, verify.ErrCrossOrigin):
+		return answer{http.StatusForbidden, "cross_origin", "-"}
+	case errors.Is(f.err, errCookieTooLarge):
+		return answer{http.StatusRequestHeaderFieldsTooLarge, "invalid_request", "-"}
+	case errors.Is(f.err, verify.ErrAmbiguous):
+		return answer{http.StatusBadRequest, "invalid_request", `, error="invalid_request"`}
+	case errors.Is(f.err, verify.ErrUnavailable):
+		return answer{http.StatusServiceUnavailable, "unavailable", "-"}
+	}
+	return answer{http.StatusUnauthorized, "invalid_token", `, error="invalid_token"`}
+}
+
+// refuse answers by the table and writes the one log line.
+func (a *Auth) refuse(w http.ResponseWriter, r *http.Request, f refused) {
+	ans := f.answer()
+	h := w.Header()
+	if ans.auth != "-" {
+		h.Set("WWW-Authenticate", a.challenge+ans.auth)
+	}
+	if ans.status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", retryAfter)
+	}
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Type", "application/json")
+	h.Set("X-Content-Type-Options", "nosniff")
+	a.record(r, f.err, ans.status)
+	w.WriteHeader(ans.status)
+	_, _ = w.Write([]byte(`{"error":"` + ans.code + `"}` + "\n")) // a caller who went away needs no answer
+}
+
+func (a *Auth) record(r *http.Request, err error, status int) {
+	log := a.log
+	if log == nil {
+		log = slog.Default()
+	}
+	attrs := []slog.Attr{
+		slog.String("reason", verify.Reason(err)),
+		slog.Int("status", status),
+		slog.String("method", r.Method),
+		slog.String("path", r.URL.Path),
+	}
+	if errors.Is(err, verify.ErrUnavailable) {
+		attrs = append(attrs, slog.String("cause", err.Error()))
+	}
+	log.LogAttrs(r.Context(), slog.LevelInfo, "request refused", attrs...)
+}
+
+// quote makes a quoted-string of s (RFC 9110 section 5.6.4), or of instead when
+// s is empty. What cannot stand in a header is left out.
+func quote(s, instead string) string {
+	if s == "" {
+		s = instead
+	}
+	var b strings.Builder
+	b.WriteByte('"')
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case c >= ' ' && c <= '~':
+			b.WriteByte(c)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}

@@ -1,0 +1,2 @@
+// Package wire knows which URLs may carry keys and secrets.
+package wire

@@ -1,0 +1,45 @@
+package verifytest
+
+import (
+	"strings"
+	"time"
+)
+
+// Claim changes one thing about a credential before it is made.
+type Claim func(*draft)
+
+// draft is a credential in the making.
+type draft struct {
+	now    time.Time
+	typ    string
+	claims map[string]any
+}
+
+// Subject sets sub: who signed in.
+func Subject(sub string) Claim { return Set("sub", sub) }
+
+// Scope sets scope to these scopes.
+func Scope(scopes ...string) Claim { return Set("scope", strings.Join(scopes, " ")) }
+
+// Audience sets aud to this API.
+func Audience(api string) Claim { return Set("aud", api) }
+
+// ExpiresIn sets exp to this long after now; negative for a credential that has expired.
+func ExpiresIn(d time.Duration) Claim {
+	return func(c *draft) { c.claims["exp"] = c.now.Add(d).Unix() }
+}
+
+// Set sets any claim to any value that encoding/json can write: wrong types too.
+func Set(name string, value any) Claim {
+	return func(c *draft) { c.claims[name] = value }
+}
+
+// Without leaves a claim out.
+func Without(name string) Claim {
+	return func(c *draft) { delete(c.claims, name) }
+}
+
+// Type sets typ in the header of a JWT, for instance "JWT" as ID tokens have it.
+func Type(typ string) Claim {
+	return func(c *draft) { c.typ = typ }
+}
