@@ -1,0 +1,3 @@
+// Package store names the whole of what a backend keeps. The flows declare the
+// ports; a backend implements them all and passes storetest.
+package store

@@ -1,0 +1,143 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+)
+
+// secureFile makes an empty database file that only its owner can read, or looks
+// at the one that is there. SQLite gives its other files the same mode.
+func secureFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return checkMode(path)
+	}
+	if err != nil {
+		return fmt.Errorf("make database: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("make database: %w", err)
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+func checkMode(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("look at database: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("database %s is not a file", path)
+	}
+	if mode := info.Mode().Perm(); mode&0o007 != 0 {
+		return fmt.Errorf("database %s is open to every user of this machine (mode %04o): run chmod 600 on it", path, mode)
+	}
+	return nil
+}
+
+// syncFolder makes the name of a new file as durable as what will be in it.
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("make database: %w", err)
+	}
+	err = folder.Sync()
+	if closed := folder.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return fmt.Errorf("make database: %w", err)
+	}
+	return nil
+}
+
+// The settings of a connection. A transaction is on disk before COMMIT returns
+// (synchronous=FULL). Another process may hold the lock for a moment
+// (busy_timeout): a command run beside the server.
+var (
+	forWriting = map[string][]string{
+		"_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_txlock": {"immediate"},
+		"_pragma": {"wal_autocheckpoint(4000)", "journal_size_limit(67108864)", "cache_size(-16384)", "temp_store(MEMORY)"},
+	}
+	forReading = map[string][]string{
+		"_query_only": {"1"}, "_pragma": {"cache_size(-4096)", "temp_store(MEMORY)"},
+	}
+)
+
+// source is a file and the settings of its connections, for the driver.
+func source(path string, settings map[string][]string) string {
+	if absolute, err := filepath.Abs(path); err == nil {
+		path = absolute
+	}
+	q := url.Values{"mode": {"rw"}, "_busy_timeout": {"5000"}, "_defensive": {"1"}, "_dqs": {"0"}}
+	for k, v := range settings {
+		q[k] = v
+	}
+	u := url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}
+	return u.String()
+}
+
+// oldest is the first SQLite without the bug that resets a log which another
+// connection still writes (fixed in 3.51.3).
+var oldest = [3]int{3, 51, 3}
+
+func checkVersion(ctx context.Context, db *sql.DB) error {
+	var text string
+	if err := db.QueryRowContext(ctx, "SELECT sqlite_version()").Scan(&text); err != nil {
+		return err
+	}
+	if !recent(text) {
+		return fmt.Errorf("SQLite %s can corrupt its files: version 3.51.3 or later is needed", text)
+	}
+	return nil
+}
+
+func recent(version string) bool {
+	parts := strings.Split(version, ".")
+	for i, want := range oldest {
+		got := 0
+		if i < len(parts) {
+			got, _ = strconv.Atoi(parts[i])
+		}
+		if got != want {
+			return got > want
+		}
+	}
+	return true
+}
+
+//go:embed migrations
+var migrations embed.FS
+
+// migrate brings the tables up to date. Tables of a later release are left as
+// they are: a release works on the tables of the next.
+func migrate(ctx context.Context, db *sql.DB) error {
+	files, err := fs.Sub(migrations, "migrations/sqlite")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	_, err = p.Up(ctx)
+	if err == nil {
+		return nil
+	}
+	// Another process may have been first.
+	if pending, again := p.HasPending(ctx); again == nil && !pending {
+		return nil
+	}
+	return fmt.Errorf("migrate: %w", err)
+}

@@ -1,0 +1,122 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/wafer-auth/wafer/internal/grant"
+	"github.com/wafer-auth/wafer/internal/opaque"
+	"github.com/wafer-auth/wafer/internal/revoke"
+)
+
+const grantColumns = "g.id, g.session_id, g.user_id, g.client_id, g.api_id, g.scopes, g.created_at, g.expires_at, g.gen, g.rotated_at, g.replays"
+
+const grantWidth = 11
+
+// grant takes the next columns, grantColumns.
+func (r *row) grant() grant.Grant {
+	return grant.Grant{
+		ID: r.text(), SessionID: r.text(), UserID: r.text(), ClientID: r.text(), APIID: r.text(), Scopes: r.list(),
+		CreatedAt: r.time(), ExpiresAt: r.time(), Gen: uint32(r.int()), RotatedAt: r.time(), Replays: int(r.int()),
+	}
+}
+
+// AddGrant implements grant.Store.
+func (s *Store) AddGrant(ctx context.Context, g grant.Grant, fx revoke.Effects) (bool, error) {
+	return s.report(ctx, fx, func(c *conn) error {
+		err := once(c.number(`SELECT count(*) FROM sessions AS s, users AS u, clients AS c WHERE s.id = $1 AND u.id = $2 AND c.id = $3`,
+			g.SessionID, g.UserID, g.ClientID))
+		if err != nil {
+			return err
+		}
+		n, err := c.exec(`INSERT INTO grants (id, session_id, user_id, client_id, api_id, scopes, created_at, expires_at, gen, rotated_at, replays)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`,
+			g.ID, g.SessionID, g.UserID, g.ClientID, g.APIID, list(g.Scopes), micros(g.CreatedAt), micros(g.ExpiresAt), int64(g.Gen),
+			micros(g.RotatedAt), int64(g.Replays))
+		return free("grant id", n, err)
+	})
+}
+
+// ChangeGrant implements grant.Store. It has the only place where code of the
+// caller runs inside a transaction; decide is pure.
+func (s *Store) ChangeGrant(ctx context.Context, grantID string, decide func(grant.State) grant.Change) error {
+	return s.insist(ctx, revoke.Effects{}, func(c *conn) error {
+		st, err := s.snapshot(c, snapshotOfGrant, grantID)
+		if err != nil {
+			return err
+		}
+		ch := decide(st)
+		if err := c.guard(ch.Effects.Guard); err != nil {
+			return err
+		}
+		if st.Grant != nil && ch.Next != nil {
+			_, err := c.exec("UPDATE grants SET scopes = $2, gen = $3, rotated_at = $4, replays = $5 WHERE id = $1",
+				grantID, list(ch.Next.Scopes), int64(ch.Next.Gen), micros(ch.Next.RotatedAt), int64(ch.Next.Replays))
+			if err != nil {
+				return err
+			}
+		}
+		if st.Session != nil && !ch.Touch.IsZero() {
+			if _, err := c.touch(st.Session.ID, ch.Touch, ch.Idle); err != nil {
+				return err
+			}
+		}
+		return c.apply(ch.Effects)
+	})
+}
+
+const tokenColumns = "SELECT digest, id, grant_id, session_id, user_id, client_id, api_id, claims, expires_at FROM tokens "
+
+// AddToken implements grant.Store.
+func (s *Store) AddToken(ctx context.Context, t grant.AccessToken) (bool, error) {
+	return s.report(ctx, revoke.Effects{}, func(c *conn) error {
+		err := once(c.number(`SELECT count(*) FROM clients WHERE id = $4
+				AND ($1 = '' OR EXISTS (SELECT 1 FROM grants WHERE id = $1))
+				AND ($2 = '' OR EXISTS (SELECT 1 FROM sessions WHERE id = $2))
+				AND ($3 = '' OR EXISTS (SELECT 1 FROM users WHERE id = $3))`,
+			t.GrantID, t.SessionID, t.UserID, t.ClientID))
+		if err != nil {
+			return err
+		}
+		n, err := c.exec(`INSERT INTO tokens (digest, id, grant_id, session_id, user_id, client_id, api_id, claims, expires_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
+			t.Digest[:], t.ID, t.GrantID, t.SessionID, t.UserID, t.ClientID, t.APIID, blob(t.Claims), micros(t.ExpiresAt))
+		return free("token digest", n, err)
+	})
+}
+
+// blob is bytes as they are stored: nil is NULL.
+func blob(b []byte) any {
+	if b == nil {
+		return nil
+	}
+	return b
+}
+
+// TokenByDigest implements grant.Store.
+func (s *Store) TokenByDigest(ctx context.Context, d opaque.Digest) (t grant.AccessToken, found bool, err error) {
+	err = s.read(ctx, func(c *conn) error {
+		found, err = c.one(func(r *row) {
+			t = grant.AccessToken{
+				Digest: r.digest(), ID: r.text(), GrantID: r.text(), SessionID: r.text(), UserID: r.text(), ClientID: r.text(),
+				APIID: r.text(), Claims: r.bytes(), ExpiresAt: r.time(),
+			}
+		}, tokenColumns+"WHERE digest = $1", d[:])
+		return err
+	})
+	return t, found, err
+}
+
+// PurgeTokens implements grant.Store.
+func (s *Store) PurgeTokens(ctx context.Context, now time.Time, limit int) (int, error) {
+	tokens, err := s.purge(ctx, limit, func(c *conn, most int) (int64, error) {
+		return c.exec("DELETE FROM tokens WHERE digest IN (SELECT digest FROM tokens WHERE expires_at < $1 LIMIT $2)", micros(now), int64(most))
+	})
+	if err != nil {
+		return tokens, err
+	}
+	grants, err := s.purge(ctx, limit-tokens, func(c *conn, most int) (int64, error) {
+		return c.exec("DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)", micros(now), int64(most))
+	})
+	return tokens + grants, err
+}

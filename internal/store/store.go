@@ -1,0 +1,39 @@
+package store
+
+import (
+	"context"
+
+	"github.com/wafer-auth/wafer/internal/admin"
+	"github.com/wafer-auth/wafer/internal/audit"
+	"github.com/wafer-auth/wafer/internal/grant"
+	"github.com/wafer-auth/wafer/internal/keyring"
+	"github.com/wafer-auth/wafer/internal/limit"
+	"github.com/wafer-auth/wafer/internal/revoke"
+	"github.com/wafer-auth/wafer/internal/session"
+	"github.com/wafer-auth/wafer/internal/signin"
+)
+
+// Store is one backend. Every method is atomic, durable when it returns nil,
+// and safe for concurrent use; a purge is atomic in each of its steps. Values
+// given and returned are copies. Times are kept to the microsecond, in UTC. A
+// context that is done before a change begins stops it; one that has begun is
+// carried through. After Close every method fails.
+type Store interface {
+	admin.UserStore
+	admin.ClientStore
+	admin.APIStore
+	admin.RoleStore
+	admin.SetupStore
+	audit.Store
+	grant.Store
+	keyring.Store
+	limit.Store
+	revoke.Store
+	session.Store
+	signin.Store
+
+	// Ping reports whether the store can be read and written.
+	Ping(ctx context.Context) error
+	// Close waits for what is being written and releases everything.
+	Close() error
+}

@@ -1,0 +1,139 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/wafer-auth/wafer/internal/account"
+	"github.com/wafer-auth/wafer/internal/grant"
+	"github.com/wafer-auth/wafer/internal/keyring"
+	"github.com/wafer-auth/wafer/internal/revoke"
+	"github.com/wafer-auth/wafer/internal/session"
+	"github.com/wafer-auth/wafer/internal/store"
+)
+
+func lifeCases() []testCase {
+	return []testCase{
+		{"PingWhileOpen", ping},
+		{"NothingWorksAfterClose", closed},
+		{"DoneContextChangesNothing", doneContext},
+		{"CloseWaitsForWhatIsBeingWritten", closeUnderLoad},
+	}
+}
+
+func ping(t *testing.T, s store.Store) {
+	must(t, s.Ping(t.Context()))
+	must(t, s.Close())
+	if s.Ping(t.Context()) == nil {
+		t.Fatal("Ping after Close: no error")
+	}
+}
+
+func closed(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	must(t, s.Close())
+	must(t, s.Close())
+	_, headErr := s.Head(ctx)
+	_, snapErr := s.Snapshot(ctx, grant.Query{UserID: "ada"})
+	_, _, userErr := s.UserByID(ctx, "ada")
+	for name, err := range map[string]error{
+		"Audit": s.Audit(ctx, event("a")), "AddUser": s.AddUser(ctx, newUser("ada"), none), "Head": headErr, "Snapshot": snapErr, "UserByID": userErr,
+	} {
+		if err == nil {
+			t.Errorf("%s after Close: no error", name)
+		}
+	}
+}
+
+func doneContext(t *testing.T, s store.Store) {
+	newWorld(t, s)
+	before := ledgerOf(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	fx := takes(revoke.User, "ada")
+	_, recordErr := s.Record(ctx, fx)
+	_, changeErr := s.ChangeUser(ctx, newUser("ada"), fx)
+	decided := false
+	for name, err := range map[string]error{
+		"Record": recordErr, "ChangeUser": changeErr, "Audit": s.Audit(ctx, event("a")), "AddUser": s.AddUser(ctx, newUser("eve"), fx),
+		"ChangeGrant": s.ChangeGrant(ctx, "g1", func(grant.State) grant.Change {
+			decided = true
+			return grant.Change{Effects: fx}
+		}),
+	} {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: got error %v, want %v", name, err, context.Canceled)
+		}
+	}
+	same(t, "decided", decided, false)
+	same(t, "logs", ledgerOf(t, s), before)
+	must(t, s.Audit(t.Context(), event("a")))
+}
+
+// closeUnderLoad: what is refused by a closing store was not acknowledged, and
+// nothing hangs.
+func closeUnderLoad(t *testing.T, s store.Store) {
+	race(t, func(i int) (bool, error) {
+		if i == racers/2 {
+			return true, s.Close()
+		}
+		return s.Audit(t.Context(), event("a")) == nil, nil
+	})
+}
+
+// survives fills a store, takes it through again, and finds all that was
+// acknowledged.
+func survives(t *testing.T, s store.Store, again func(*testing.T, store.Store) store.Store) {
+	w := newWorld(t, s)
+	ctx := t.Context()
+	ok, err := s.ChangeKeys(ctx, []keyring.Record{newKey("k1", "orders", keyring.Active)}, nil, none)
+	did(t, "ChangeKeys", ok, err)
+	_, err = s.PutOnce(ctx, "installation", "a")
+	must(t, err)
+	race(t, func(i int) (bool, error) {
+		one := newSession("r"+string(rune('A'+i)), "bob", "app")
+		return true, s.StartSession(ctx, one, revoke.Effects{Revoke: []revoke.Entry{entry(revoke.Key, one.ID)}})
+	})
+	_, err = s.Record(ctx, takes(revoke.User, "ada"))
+	must(t, err)
+	ok, err = s.TouchSession(ctx, "s3", at(time.Minute), at(2*time.Hour))
+	did(t, "TouchSession", ok, err)
+	before := contentsOf(t, s, w)
+
+	s = again(t, s)
+	w.Store = s
+	same(t, "contents", contentsOf(t, s, w), before)
+	got, err := s.PutOnce(ctx, "installation", "b")
+	must(t, err)
+	same(t, "put once", got, "a")
+	seq, err := s.Record(ctx, takes(revoke.User, "bob"))
+	must(t, err)
+	same(t, "next position", seq, before.head+1)
+}
+
+type contents struct {
+	ledger
+	users    []account.User
+	keys     []keyring.Record
+	sessions []session.Session
+	gone     []string
+	log      []revoke.Recorded
+}
+
+func contentsOf(t *testing.T, s store.Store, w *world) contents {
+	t.Helper()
+	ctx := t.Context()
+	c := contents{ledger: ledgerOf(t, s), gone: w.gone(t)}
+	var err error
+	c.users, err = s.Users(ctx, "", 100)
+	must(t, err)
+	c.keys, err = s.Keys(ctx)
+	must(t, err)
+	c.sessions, err = s.SessionsOf(ctx, "bob")
+	must(t, err)
+	c.log, err = s.Revocations(ctx, 0, 1000)
+	must(t, err)
+	return c
+}
