@@ -1,0 +1,106 @@
+package manage
+
+import (
+	"net/http"
+
+	"github.com/wafer-auth/wafer/internal/admin"
+	"github.com/wafer-auth/wafer/internal/client"
+	"github.com/wafer-auth/wafer/internal/web/middleware"
+	"github.com/wafer-auth/wafer/internal/web/respond"
+)
+
+func clientShape(c client.Client) Client {
+	return Client{
+		ID: c.ID, Name: c.Name, Kind: string(c.Kind), FirstParty: c.FirstParty, RedirectURIs: filled(c.RedirectURIs),
+		Origins: filled(c.Origins), Grants: filled(c.Grants), APIs: filledMap(c.APIs), Serves: filled(c.Serves),
+		Disabled: c.Disabled, CreatedAt: second(c.CreatedAt), UpdatedAt: second(c.UpdatedAt), Version: c.Version,
+	}
+}
+
+func (s *Surface) listClients(w http.ResponseWriter, r *http.Request, _ caller) error {
+	p, err := readPage(r)
+	if err != nil {
+		return err
+	}
+	rows, err := s.Clients.Clients(r.Context(), p.after, p.limit)
+	if err != nil {
+		return err
+	}
+	answer(w, p, rows, clientShape, func(c Client) string { return c.ID })
+	return nil
+}
+
+func (s *Surface) showClient(w http.ResponseWriter, r *http.Request, _ caller) error {
+	found, err := s.Clients.Client(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	respond.JSON(w, http.StatusOK, clientShape(found))
+	return nil
+}
+
+func (s *Surface) addClient(w http.ResponseWriter, r *http.Request, c caller) error {
+	var in NewClient
+	if err := middleware.JSON(r, &in); err != nil {
+		return err
+	}
+	added, secret, err := s.Clients.AddClient(r.Context(), c.by(), admin.NewClient{
+		Client: client.Client{
+			ID: in.ID, Name: in.Name, Kind: client.Kind(in.Kind), FirstParty: in.FirstParty, RedirectURIs: in.RedirectURIs,
+			Origins: in.Origins, Grants: in.Grants, APIs: in.APIs, Serves: in.Serves, Disabled: in.Disabled,
+		},
+		Secret: in.Secret,
+	})
+	if err != nil {
+		return err
+	}
+	respond.JSON(w, http.StatusCreated, ClientAdded{Client: clientShape(added), Secret: secret})
+	return nil
+}
+
+func (s *Surface) editClient(w http.ResponseWriter, r *http.Request, c caller) error {
+	var in ClientEdit
+	if err := middleware.JSON(r, &in); err != nil {
+		return err
+	}
+	edit := admin.ClientEdit{
+		Name: in.Name, Secret: in.Secret, FirstParty: in.FirstParty, RedirectURIs: in.RedirectURIs, Origins: in.Origins,
+		Grants: in.Grants, APIs: in.APIs, Serves: in.Serves, Disabled: in.Disabled,
+	}
+	if in.Kind != nil {
+		kind := client.Kind(*in.Kind)
+		edit.Kind = &kind
+	}
+	changed, err := s.Clients.EditClient(r.Context(), c.by(), r.PathValue("id"), edit)
+	if err != nil {
+		return err
+	}
+	respond.JSON(w, http.StatusOK, clientShape(changed))
+	return nil
+}
+
+func (s *Surface) rotateClientSecret(w http.ResponseWriter, r *http.Request, c caller) error {
+	var in SecretRotation
+	if err := readOptional(r, &in); err != nil {
+		return err
+	}
+	id := r.PathValue("id")
+	rotate := s.Clients.RotateClientSecret
+	if in.Stolen {
+		rotate = s.Clients.RotateStolenSecret
+	}
+	secret, err := rotate(r.Context(), c.by(), id)
+	if err != nil {
+		return err
+	}
+	respond.JSON(w, http.StatusOK, ClientSecret{ID: id, Secret: secret})
+	return nil
+}
+
+func (s *Surface) removeClient(w http.ResponseWriter, r *http.Request, c caller) error {
+	if err := s.Clients.RemoveClient(r.Context(), c.by(), r.PathValue("id")); err != nil {
+		return err
+	}
+	respond.NoContent(w)
+	return nil
+}

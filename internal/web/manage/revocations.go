@@ -1,0 +1,102 @@
+package manage
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/wafer-auth/wafer/internal/admin"
+	"github.com/wafer-auth/wafer/internal/audit"
+	"github.com/wafer-auth/wafer/internal/fault"
+	"github.com/wafer-auth/wafer/internal/revoke"
+	"github.com/wafer-auth/wafer/internal/web/middleware"
+	"github.com/wafer-auth/wafer/internal/web/respond"
+)
+
+// ackDurable is the one acknowledgement there is: the entry is on disk.
+const ackDurable = "durable"
+
+func (s *Surface) revoke(w http.ResponseWriter, r *http.Request, c caller) error {
+	var in NewRevocation
+	if err := middleware.JSON(r, &in); err != nil {
+		return err
+	}
+	if err := in.check(c); err != nil {
+		return err
+	}
+	start := s.Now()
+	seq, err := s.Setup.Revoke(r.Context(), c.by(), admin.Revocation{
+		User: in.User, Session: in.Session, Client: in.Client, API: in.API, Token: in.Token, Key: in.Key, Reason: in.Reason,
+	})
+	if err != nil {
+		return err
+	}
+	took := s.Now().Sub(start)
+	respond.JSON(w, http.StatusOK, Revoked{Seq: seq, Ack: ackDurable, TookMS: float64(took.Microseconds()) / float64(time.Millisecond/time.Microsecond)})
+	return nil
+}
+
+// check refuses an acknowledgement that nobody could give, and asks for the
+// scope of the register where a revocation reaches beyond sessions.
+func (in NewRevocation) check(c caller) error {
+	switch in.Ack {
+	case "", ackDurable:
+	case "hubs", "fleet":
+		return fault.New(fault.Invalid, "ack "+in.Ack+" needs the revocation feed, which this version does not have. Use durable.")
+	default:
+		return fault.New(fault.Invalid, "ack must be durable.")
+	}
+	for _, more := range []struct{ value, scope string }{
+		{in.Client, "clients:write"}, {in.Key, "keys:write"}, {in.API, "apis:write"},
+	} {
+		if more.value != "" && !c.has(more.scope) {
+			return fault.New(fault.Forbidden, "This needs the scope "+more.scope+" too.")
+		}
+	}
+	return nil
+}
+
+func revocationShape(e revoke.Recorded) Revocation {
+	return Revocation{Seq: e.Seq, Kind: string(e.Kind), Key: e.Key, At: e.At.UTC(), KeepUntil: e.KeepUntil.UTC(), Reason: e.Reason}
+}
+
+func (s *Surface) listRevocations(w http.ResponseWriter, r *http.Request, _ caller) error {
+	p, err := readPage(r)
+	if err != nil {
+		return err
+	}
+	after, err := p.position()
+	if err != nil {
+		return err
+	}
+	rows, err := s.Logs.Revocations(r.Context(), after, p.limit)
+	if err != nil {
+		return err
+	}
+	answer(w, p, rows, revocationShape, func(e Revocation) string { return strconv.FormatInt(e.Seq, 10) })
+	return nil
+}
+
+func eventShape(e audit.Event) Event {
+	return Event{
+		Seq: e.Seq, At: e.At.UTC(), Action: e.Action, Actor: e.Actor, Target: e.Target, Client: e.Client,
+		Session: e.Session, Address: e.Address, Detail: e.Detail,
+	}
+}
+
+func (s *Surface) listEvents(w http.ResponseWriter, r *http.Request, _ caller) error {
+	p, err := readPage(r)
+	if err != nil {
+		return err
+	}
+	after, err := p.position()
+	if err != nil {
+		return err
+	}
+	rows, err := s.Logs.Events(r.Context(), after, p.limit)
+	if err != nil {
+		return err
+	}
+	answer(w, p, rows, eventShape, func(e Event) string { return strconv.FormatInt(e.Seq, 10) })
+	return nil
+}

@@ -1,0 +1,241 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/wafer-auth/wafer/internal/audit"
+	"github.com/wafer-auth/wafer/internal/fault"
+	"github.com/wafer-auth/wafer/internal/opaque"
+	"github.com/wafer-auth/wafer/internal/web/respond"
+)
+
+// DefaultBody is the most a request body may have, in bytes.
+const DefaultBody = 64 << 10
+
+// Config is what the chain is made of.
+type Config struct {
+	Issuer  string           // its host is the one we answer for; https turns HSTS on
+	Hosts   []string         // further hosts, as host or host:port
+	AnyHost []string         // exact paths that answer whatever the host: probes know only addresses
+	Proxies []netip.Prefix   // whose X-Forwarded-For we believe; nobody else's
+	Body    int64            // most bytes of a body; 0: DefaultBody
+	Bodies  map[string]int64 // other caps for exact paths
+	Log     *slog.Logger
+	Now     func() time.Time
+}
+
+// Chain wraps a mux with everything that every request passes. What the mux does
+// not know is answered in JSON.
+func Chain(c Config, mux *http.ServeMux) (http.Handler, error) {
+	u, err := url.Parse(c.Issuer)
+	if err != nil || u.Host == "" {
+		return nil, errors.New("issuer is not an absolute URL")
+	}
+	if c.Body == 0 {
+		c.Body = DefaultBody
+	}
+	return &chain{Config: c, mux: mux, hosts: hostsOf(u, c.Hosts), secure: u.Scheme == "https"}, nil
+}
+
+type chain struct {
+	Config
+	mux    *http.ServeMux
+	hosts  map[string]bool
+	secure bool
+}
+
+type contextKey int
+
+const (
+	addressKey contextKey = iota
+	requestKey
+)
+
+// Address returns the caller's network address, as the chain found it. It is
+// not valid outside the chain.
+func Address(ctx context.Context) netip.Addr {
+	a, _ := ctx.Value(addressKey).(netip.Addr)
+	return a
+}
+
+// RequestID returns the request's id, "" outside the chain.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestKey).(string)
+	return id
+}
+
+func (c *chain) ServeHTTP(out http.ResponseWriter, r *http.Request) {
+	start := c.Now()
+	w := &recorder{ResponseWriter: out}
+	addr, addrErr := c.clientAddress(r)
+	id := c.requestID(r)
+	ctx := context.WithValue(r.Context(), requestKey, id)
+	r = r.WithContext(context.WithValue(ctx, addressKey, addr))
+	w.Header().Set(respond.RequestID, id)
+	defer func() {
+		c.logRequest(r, w, addr, c.Now().Sub(start))
+	}()
+	defer c.recover(w, r)
+	c.headers(w.Header())
+	if err := errors.Join(addrErr, c.checkHost(r), c.capBody(w, r)); err != nil {
+		c.refuse(w, r, err)
+		return
+	}
+	c.dispatch(w, r)
+}
+
+// dispatch answers what the mux does not know in our own words: a mux would
+// write plain text.
+func (c *chain) dispatch(w http.ResponseWriter, r *http.Request) {
+	h, pattern := c.mux.Handler(r)
+	if pattern != "" {
+		c.mux.ServeHTTP(w, r)
+		return
+	}
+	probe := &discard{header: http.Header{}}
+	h.ServeHTTP(probe, r)
+	if probe.status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", probe.header.Get("Allow"))
+		respond.JSON(w, http.StatusMethodNotAllowed, problem{"method_not_allowed", "This path does not answer this method."})
+		return
+	}
+	respond.JSON(w, http.StatusNotFound, problem{string(fault.NotFound), "There is nothing here."})
+}
+
+type problem struct {
+	Error   string `json:"error"`
+	Message string `json:"message"`
+}
+
+func (c *chain) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, errHost) {
+		respond.JSON(w, http.StatusMisdirectedRequest, problem{"misdirected", "This server does not answer for this host."})
+		return
+	}
+	respond.Error(w, r, err, c.Log)
+}
+
+// capBody refuses a body that says it is too large, and stops one that lies.
+func (c *chain) capBody(w *recorder, r *http.Request) error {
+	most := c.Body
+	if other, ok := c.Bodies[r.URL.Path]; ok {
+		most = other
+	}
+	if r.ContentLength > most {
+		return fault.New(fault.TooLarge, "The request body is too large.")
+	}
+	// The server's own writer: it closes the connection of who sends too much.
+	r.Body = http.MaxBytesReader(w.ResponseWriter, r.Body, most)
+	return nil
+}
+
+// headers are right for JSON about a person. A handler that answers with a page
+// or with something public says so by setting its own.
+func (c *chain) headers(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set("Vary", "Cookie")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	if c.secure {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+}
+
+// requestID believes a trusted proxy's id and makes one otherwise.
+func (c *chain) requestID(r *http.Request) string {
+	id := r.Header.Get(respond.RequestID)
+	if id != "" && len(id) <= 64 && wordOnly(id) && c.trusts(remote(r)) {
+		return id
+	}
+	return opaque.Text(12)
+}
+
+func wordOnly(s string) bool {
+	for i := range len(s) {
+		b := s[i]
+		if !('a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9' || b == '-' || b == '_') {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *chain) recover(w *recorder, r *http.Request) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if v == http.ErrAbortHandler {
+		panic(v)
+	}
+	c.Log.ErrorContext(r.Context(), "panic", "request_id", RequestID(r.Context()), "route", r.Pattern, "value", v, "stack", string(debug.Stack()))
+	if w.status == 0 {
+		respond.JSON(w, http.StatusInternalServerError, problem{respond.Internal, "Something went wrong on our side."})
+	}
+}
+
+// logRequest writes one line: never a query string, a header or a body, any of
+// which may hold a secret. A known path is told by its route, so that no login
+// stands in the log.
+func (c *chain) logRequest(r *http.Request, w *recorder, addr netip.Addr, took time.Duration) {
+	address := ""
+	if addr.IsValid() {
+		address = addr.String()
+	}
+	where := slog.String("route", r.Pattern)
+	if r.Pattern == "" {
+		where = slog.String("path", audit.Clip(strings.ToValidUTF8(r.URL.Path, "?")))
+	}
+	c.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
+		slog.String("request_id", RequestID(r.Context())), slog.String("method", audit.Clip(r.Method)), where,
+		slog.Int("status", w.status), slog.Int64("bytes", w.bytes), slog.String("address", address),
+		slog.Duration("took", took))
+}
+
+// recorder notes what was answered.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 && status >= 200 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// discard hears what a mux would answer.
+type discard struct {
+	header http.Header
+	status int
+}
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d *discard) WriteHeader(status int)      { d.status = status }

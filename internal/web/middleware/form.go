@@ -1,0 +1,100 @@
+package middleware
+
+import (
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/wafer-auth/wafer/internal/api"
+	"github.com/wafer-auth/wafer/internal/fault"
+)
+
+// mostFields is more fields than any form of ours has.
+const mostFields = 64
+
+// Fields is a form as read: every name at most once, no empty values.
+type Fields map[string]string
+
+// Form reads a form body, and nothing but the body: what stands in the query of
+// the URL is no field, because URLs are logged. A repeated name, a broken escape,
+// a NUL, invalid UTF-8 or another content type is refused before any field is
+// looked at. An empty value counts as absent (RFC 6749 section 3.2).
+func Form(r *http.Request) (Fields, error) {
+	if !hasType(r, "application/x-www-form-urlencoded") {
+		return nil, fault.New(fault.Unsupported, "Send the form as application/x-www-form-urlencoded.")
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	return parseFields(string(body))
+}
+
+func parseFields(body string) (Fields, error) {
+	values, err := url.ParseQuery(body)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Invalid, "The form cannot be read.")
+	}
+	if len(values) > mostFields {
+		return nil, fault.New(fault.Invalid, "The form has too many fields.")
+	}
+	f := Fields{}
+	for name, all := range values {
+		if len(all) != 1 {
+			return nil, fault.New(fault.Invalid, "A field of the form is there more than once.")
+		}
+		if !plainText(name) || !plainText(all[0]) {
+			return nil, fault.New(fault.Invalid, "The form holds bytes that are not text.")
+		}
+		if all[0] != "" {
+			f[name] = all[0]
+		}
+	}
+	return f, nil
+}
+
+func plainText(s string) bool {
+	return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0
+}
+
+// hasType reports whether the request says, once, that its body has this type.
+func hasType(r *http.Request, want string) bool {
+	all := r.Header.Values("Content-Type")
+	if len(all) != 1 {
+		return false
+	}
+	got, params, err := mime.ParseMediaType(all[0])
+	if err != nil || got != want {
+		return false
+	}
+	charset, named := params["charset"]
+	return !named || strings.EqualFold(charset, "utf-8")
+}
+
+// Scopes reads a space-delimited list of scopes (RFC 6749 section 3.3). The
+// empty text is no scopes. Repeats are dropped.
+func Scopes(text string) ([]string, bool) {
+	const most = 100
+	if text == "" {
+		return nil, true
+	}
+	all := strings.SplitN(text, " ", most+1)
+	if len(all) > most {
+		return nil, false
+	}
+	seen := map[string]bool{}
+	var scopes []string
+	for _, s := range all {
+		if !api.ValidScope(s) {
+			return nil, false
+		}
+		if !seen[s] {
+			seen[s] = true
+			scopes = append(scopes, s)
+		}
+	}
+	return scopes, true
+}

@@ -1,0 +1,174 @@
+package oauth
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/wafer-auth/wafer/internal/client"
+	"github.com/wafer-auth/wafer/internal/fault"
+	"github.com/wafer-auth/wafer/internal/grant"
+	"github.com/wafer-auth/wafer/internal/web/middleware"
+	"github.com/wafer-auth/wafer/internal/web/respond"
+)
+
+// routes is every row of this surface, sorted by path. A row asks for a client's
+// credentials unless it says public.
+var routes = []route{
+	{method: "GET", path: "/.well-known/jwks.json", public: (*Surface).jwks},
+	{method: "GET", path: "/.well-known/oauth-authorization-server", public: (*Surface).metadata},
+	{method: "GET", path: "/.well-known/openid-configuration", public: (*Surface).metadata},
+	{method: "POST", path: "/oauth/introspect", private: (*Surface).introspect},
+	{method: "POST", path: "/oauth/revoke", private: (*Surface).revoke, browsers: true},
+	{method: "POST", path: "/oauth/token", private: (*Surface).token, browsers: true},
+}
+
+// route is one row: exactly one of public and private is set.
+type route struct {
+	method, path string
+	public       func(*Surface, http.ResponseWriter, *http.Request) error
+	private      func(*Surface, http.ResponseWriter, *http.Request, call) error
+	browsers     bool // pages of registered origins may call it
+}
+
+// call is a form and the client that proved itself with it.
+type call struct {
+	client client.Client
+	form   middleware.Fields
+}
+
+// Grants knows clients and tokens.
+type Grants interface {
+	Authenticate(ctx context.Context, c grant.Credentials) (client.Client, error)
+	ClientCredentials(ctx context.Context, c client.Client, ask grant.Ask) (grant.Tokens, error)
+	Refresh(ctx context.Context, c client.Client, ask grant.RefreshAsk) (grant.Tokens, error)
+	Introspect(ctx context.Context, caller client.Client, q grant.Question) (grant.Answer, error)
+	Revoke(ctx context.Context, caller client.Client, token, hint string) error
+}
+
+// Keys publishes the key set, ready to be sent.
+type Keys interface {
+	JWKS() (body []byte, etag string)
+	MaxAge() time.Duration
+}
+
+// Config is what a Surface is made of. All fields are needed.
+type Config struct {
+	Issuer string
+	Grants Grants
+	Keys   Keys
+	// Registered says whether pages of an origin belong to a client, and so may
+	// call the token endpoint.
+	Registered func(ctx context.Context, origin string) bool
+	Log        *slog.Logger
+}
+
+// Surface serves the routes.
+type Surface struct {
+	Config
+	discovery document
+}
+
+// New returns a surface.
+func New(c Config) *Surface {
+	return &Surface{Config: c, discovery: newDocument(c.Issuer)}
+}
+
+// Mount adds every row to mux.
+func (s *Surface) Mount(mux *http.ServeMux) {
+	for _, row := range routes {
+		h := s.handler(row)
+		if row.browsers {
+			share := middleware.Sharing{Methods: []string{row.method}, Trusted: s.Registered}
+			mux.Handle("OPTIONS "+row.path, share.Wrap(http.NotFoundHandler()))
+			h = share.Wrap(h)
+		}
+		mux.Handle(row.method+" "+row.path, h)
+	}
+}
+
+// handler reads the form and authenticates the client in front of every private
+// row.
+func (s *Surface) handler(row route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := s.serve(row, w, r)
+		if err != nil {
+			respond.Error(w, r, inOAuth(err), s.Log)
+		}
+	})
+}
+
+func (s *Surface) serve(row route, w http.ResponseWriter, r *http.Request) error {
+	if row.public != nil {
+		return row.public(s, w, r)
+	}
+	form, err := readForm(r)
+	if err != nil {
+		return err
+	}
+	creds, err := credentials(r, form)
+	if err != nil {
+		return err
+	}
+	c, err := s.Grants.Authenticate(r.Context(), creds)
+	if err != nil {
+		return err
+	}
+	return row.private(s, w, r, call{client: c, form: form})
+}
+
+// readForm refuses parameters in the URL: they would be in logs, and a parameter
+// that is there twice with two values means two things to two readers.
+func readForm(r *http.Request) (middleware.Fields, error) {
+	if r.URL.RawQuery != "" || r.URL.ForceQuery {
+		return nil, refuse(grant.InvalidRequest, "Parameters belong in the body, not in the URL.")
+	}
+	return middleware.Form(r)
+}
+
+func refuse(code, description string) error {
+	return &grant.Error{Code: code, Description: description}
+}
+
+// inOAuth says in the words of RFC 6749 what our own words say of the input or
+// of an ended session. Shedding load and failures keep their own.
+func inOAuth(err error) error {
+	for _, code := range []fault.Code{fault.Invalid, fault.Unsupported} {
+		if fault.Is(err, code) {
+			return refuse(grant.InvalidRequest, respond.Explain(err).Message)
+		}
+	}
+	if fault.Is(err, fault.Unauthenticated) {
+		return refuse(grant.InvalidGrant, respond.Explain(err).Message)
+	}
+	return err
+}
+
+// ask reads what a token is wanted for. resource (RFC 8707) and audience are two
+// names for one thing.
+func (c call) ask() (grant.Ask, error) {
+	scopes, ok := middleware.Scopes(c.form["scope"])
+	if !ok {
+		return grant.Ask{}, refuse(grant.InvalidScope, "scope is not a space-delimited list of scopes.")
+	}
+	api, other := c.form["resource"], c.form["audience"]
+	if api != "" && other != "" && api != other {
+		return grant.Ask{}, refuse(grant.InvalidTarget, "resource and audience name different APIs.")
+	}
+	if api == "" {
+		api = other
+	}
+	return grant.Ask{ClientID: c.client.ID, API: api, Scopes: scopes}, nil
+}
+
+// grantNames lists the grant types that the token endpoint knows, sorted.
+func grantNames() []string {
+	names := make([]string, 0, len(grantTypes))
+	for _, g := range grantTypes {
+		names = append(names, g.name)
+	}
+	slices.Sort(names)
+	return names
+}
