@@ -1,0 +1,203 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/wafer-auth/wafer/internal/web/manage"
+)
+
+type clientCommands struct {
+	Add    clientAdd    `cmd:"" help:"Add a client."`
+	Edit   clientEdit   `cmd:"" help:"Change a client."`
+	List   clientList   `cmd:"" help:"List clients."`
+	Remove clientRemove `cmd:"" help:"Remove a client and end its grants."`
+	Secret clientSecret `cmd:"" help:"Give a client a new secret."`
+	Show   clientShow   `cmd:"" help:"Show a client."`
+}
+
+type clientAdd struct {
+	ID          string   `arg:"" help:"The client_id."`
+	Name        string   `help:"Name for showing."`
+	Kind        string   `help:"public or confidential." enum:"public,confidential" default:"confidential"`
+	FirstParty  bool     `help:"May log people in with their credentials at POST /session."`
+	SecretFile  string   `help:"File with the secret. Default: one is made and shown once." type:"existingfile" placeholder:"FILE"`
+	RedirectURI []string `name:"redirect-uri" help:"Where people may be sent back to; may be repeated." placeholder:"URI"`
+	Origin      []string `help:"Origin of the client's pages; may be repeated." placeholder:"ORIGIN"`
+	Grant       []string `help:"Grant type; may be repeated." placeholder:"TYPE"`
+	API         []string `name:"api" help:"API and its scopes, as ID=SCOPE,SCOPE; may be repeated." sep:"none" placeholder:"ID=SCOPES"`
+	Serves      []string `help:"API this client is the service of; may be repeated." placeholder:"ID"`
+}
+
+// Help is shown by wafer client add --help.
+func (clientAdd) Help() string {
+	return "Example:\n  wafer client add orders-api --grant client_credentials --api management=sessions:check --serves https://orders.example"
+}
+
+// Run adds the client.
+func (c *clientAdd) Run(e *env) error {
+	apis, err := scopesByAPI(c.API)
+	if err != nil {
+		return err
+	}
+	in := manage.NewClient{
+		ID: c.ID, Name: c.Name, Kind: c.Kind, FirstParty: c.FirstParty, RedirectURIs: c.RedirectURI, Origins: c.Origin,
+		Grants: c.Grant, APIs: apis, Serves: c.Serves,
+	}
+	if c.SecretFile != "" {
+		if in.Secret, err = secretFile(c.SecretFile); err != nil {
+			return err
+		}
+	}
+	return e.with(func(m *manager) error {
+		var out manage.ClientAdded
+		if err := m.call(http.MethodPost, "/clients", in, &out); err != nil {
+			return err
+		}
+		return e.show(out, func() {
+			e.say("Client " + out.ID + " added.")
+			if out.Secret != "" {
+				e.say("Its secret, shown this once:", out.Secret)
+			}
+		})
+	})
+}
+
+func secretFile(file string) (string, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("read secret: %w", err)
+	}
+	return strings.TrimRight(string(b), "\r\n"), nil
+}
+
+// scopesByAPI reads ID=SCOPE,SCOPE. An id is a URL and may hold "=" itself, so
+// the last one counts.
+func scopesByAPI(list []string) (map[string][]string, error) {
+	out := map[string][]string{}
+	for _, text := range list {
+		i := strings.LastIndexByte(text, '=')
+		if i <= 0 || i == len(text)-1 {
+			return nil, fmt.Errorf("%q: write ID=SCOPE,SCOPE", text)
+		}
+		out[text[:i]] = append(out[text[:i]], strings.Split(text[i+1:], ",")...)
+	}
+	return out, nil
+}
+
+func scopesText(m map[string][]string) string {
+	var parts []string
+	for _, id := range slices.Sorted(maps.Keys(m)) {
+		parts = append(parts, id+"="+strings.Join(m[id], ","))
+	}
+	return orDash(strings.Join(parts, " "))
+}
+
+type clientEdit struct {
+	ID          string    `arg:"" help:"The client_id."`
+	Name        *string   `help:"New name."`
+	FirstParty  *bool     `help:"May log people in with their credentials." negatable:""`
+	RedirectURI *[]string `name:"redirect-uri" help:"Addresses instead of the present ones." placeholder:"URI"`
+	Origin      *[]string `help:"Origins instead of the present ones." placeholder:"ORIGIN"`
+	Grant       *[]string `help:"Grant types instead of the present ones." placeholder:"TYPE"`
+	API         []string  `name:"api" help:"APIs and scopes instead of the present ones." sep:"none" placeholder:"ID=SCOPES"`
+	Serves      *[]string `help:"APIs it is the service of, instead of the present ones." placeholder:"ID"`
+	Disable     bool      `help:"Give it nothing more; ends its grants." xor:"state"`
+	Enable      bool      `help:"Let it work again." xor:"state"`
+}
+
+// Run changes the client.
+func (c *clientEdit) Run(e *env) error {
+	in := manage.ClientEdit{
+		Name: c.Name, FirstParty: c.FirstParty, RedirectURIs: c.RedirectURI, Origins: c.Origin, Grants: c.Grant,
+		Serves: c.Serves, Disabled: state(c.Disable, c.Enable),
+	}
+	if len(c.API) > 0 {
+		apis, err := scopesByAPI(c.API)
+		if err != nil {
+			return err
+		}
+		in.APIs = &apis
+	}
+	return e.with(func(m *manager) error {
+		var out manage.Client
+		if err := m.call(http.MethodPatch, "/clients/"+url.PathEscape(c.ID), in, &out); err != nil {
+			return err
+		}
+		return e.show(out, func() { e.say("Client " + out.ID + " changed.") })
+	})
+}
+
+type clientList struct{}
+
+// Run lists the clients.
+func (c *clientList) Run(e *env) error {
+	return e.with(func(m *manager) error {
+		all, err := list[manage.Client](m, "/clients")
+		if err != nil {
+			return err
+		}
+		return e.show(all, func() {
+			rows := make([][]string, 0, len(all))
+			for _, c := range all {
+				rows = append(rows, []string{c.ID, c.Kind, yesNo(c.FirstParty), orDash(strings.Join(c.Grants, ",")), scopesText(c.APIs), yesNo(c.Disabled)})
+			}
+			e.table([]string{"ID", "KIND", "FIRST PARTY", "GRANTS", "APIS", "DISABLED"}, rows)
+		})
+	})
+}
+
+type clientRemove struct {
+	ID string `arg:"" help:"The client_id."`
+}
+
+// Run removes the client.
+func (c *clientRemove) Run(e *env) error {
+	return e.with(func(m *manager) error {
+		if err := m.call(http.MethodDelete, "/clients/"+url.PathEscape(c.ID), nil, nil); err != nil {
+			return err
+		}
+		return e.show(map[string]string{"removed": c.ID}, func() { e.say("Client " + c.ID + " removed. Its grants have ended.") })
+	})
+}
+
+type clientSecret struct {
+	ID string `arg:"" help:"The client_id."`
+}
+
+// Run gives the client a new secret.
+func (c *clientSecret) Run(e *env) error {
+	return e.with(func(m *manager) error {
+		var out manage.ClientSecret
+		if err := m.call(http.MethodPost, "/clients/"+url.PathEscape(c.ID)+"/secret", struct{}{}, &out); err != nil {
+			return err
+		}
+		return e.show(out, func() { e.say("The secret of "+out.ID+", shown this once; the old one works no more:", out.Secret) })
+	})
+}
+
+type clientShow struct {
+	ID string `arg:"" help:"The client_id."`
+}
+
+// Run shows the client.
+func (c *clientShow) Run(e *env) error {
+	return e.with(func(m *manager) error {
+		var out manage.Client
+		if err := m.call(http.MethodGet, "/clients/"+url.PathEscape(c.ID), nil, &out); err != nil {
+			return err
+		}
+		return e.show(out, func() {
+			e.table([]string{"ID", out.ID}, [][]string{
+				{"NAME", orDash(out.Name)}, {"KIND", out.Kind}, {"FIRST PARTY", yesNo(out.FirstParty)}, {"GRANTS", orDash(strings.Join(out.Grants, ","))},
+				{"APIS", scopesText(out.APIs)}, {"SERVES", orDash(strings.Join(out.Serves, " "))}, {"REDIRECT URIS", orDash(strings.Join(out.RedirectURIs, " "))},
+				{"ORIGINS", orDash(strings.Join(out.Origins, " "))}, {"DISABLED", yesNo(out.Disabled)},
+			})
+		})
+	})
+}

@@ -1,0 +1,29 @@
+package main
+
+import "github.com/alecthomas/kong"
+
+const about = `Wafer signs people in and gives each application the credential it asked for:
+a session cookie or a JSON Web Token. Both are refused as soon as they are revoked.
+
+Start here:  wafer serve --demo`
+
+// commands is the list of every command, sorted. A new command is one file and
+// one line here.
+type commands struct {
+	Data    string           `help:"Folder of the database, the master key and the control socket." default:"./wafer-data" type:"path" placeholder:"DIR"`
+	KeyFile string           `help:"File with the master key, mode 0600. Default: master.key in the data folder." type:"path" placeholder:"FILE"`
+	JSON    bool             `name:"json" help:"Print facts as JSON."`
+	Config  kong.ConfigFlag  `help:"YAML file with flags of serve, one a line." placeholder:"FILE"`
+	Version kong.VersionFlag `help:"Print the version and stop."`
+
+	API     apiCommands     `cmd:"" name:"api" help:"Protected services: format, algorithm and lifetime of their tokens."`
+	Apply   applyCommand    `cmd:"" help:"Bring users, clients, APIs and roles to what a file declares."`
+	Client  clientCommands  `cmd:"" help:"Applications that ask for credentials."`
+	Key     keyCommands     `cmd:"" help:"Signing keys: list, rotate, retire."`
+	Revoke  revokeCommand   `cmd:"" help:"Take back a user's, session's, client's, token's or key's credentials at once."`
+	Role    roleCommands    `cmd:"" help:"Named sets of scopes."`
+	Serve   serveCommand    `cmd:"" help:"Run the server."`
+	Session sessionCommands `cmd:"" help:"Who is signed in where; end it."`
+	Token   tokenCommands   `cmd:"" help:"Look into a token."`
+	User    userCommands    `cmd:"" help:"People who may sign in."`
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/wafer-auth/wafer/internal/app"
+	"github.com/wafer-auth/wafer/internal/config"
+)
+
+type serveCommand struct {
+	Listen          string        `help:"Address to serve. Plain HTTP is for loopback, or behind a trusted proxy." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	Issuer          string        `help:"Our name in every token: scheme://host[:port]. Default: http://localhost and the port of --listen." placeholder:"URL"`
+	Apply           []string      `help:"Declared set-up to apply before serving; may be repeated." type:"existingfile" placeholder:"FILE"`
+	Demo            bool          `help:"Serve with a seeded user, three clients and three example services, in a throwaway folder."`
+	Sessions        string        `help:"Where sessions live. Default: in the database." placeholder:"URL"`
+	Database        string        `help:"Where everything lives. Default: SQLite in the data folder." placeholder:"URL"`
+	TrustedProxy    []string      `help:"Network of a proxy whose X-Forwarded-For is believed; may be repeated." placeholder:"CIDR"`
+	SessionIdle     time.Duration `help:"End sessions that were not used for so long." default:"12h"`
+	SessionLifetime time.Duration `help:"End every session after so long." default:"168h"`
+	RotateKeys      time.Duration `help:"Replace signing keys of this age; 0 never does." default:"2160h"`
+	HashWorkers     int           `help:"Passwords hashed at once, 19 MiB each. Default: one a core." placeholder:"N"`
+	LogLevel        string        `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
+	LogFormat       string        `help:"text or json." enum:"text,json" default:"text"`
+}
+
+// Help is shown by wafer serve --help.
+func (serveCommand) Help() string {
+	return "Examples:\n  wafer serve --demo\n  wafer serve --apply setup.yaml\n" +
+		"  wafer serve --issuer https://id.example.com --trusted-proxy 127.0.0.1/32"
+}
+
+// Run serves until the context ends.
+func (c *serveCommand) Run(e *env) error {
+	cfg, err := c.config(e)
+	if err != nil {
+		return err
+	}
+	log := c.logger(e)
+	if c.Demo {
+		return serveDemo(e, cfg, c.Apply, log)
+	}
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	a, err := app.New(e.ctx, app.Options{Config: cfg, Log: log})
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	if err := applyFiles(e, a, c.Apply); err != nil {
+		return err
+	}
+	return a.Run(e.ctx, func(at app.Address) { announce(e, a, at) })
+}
+
+func (c *serveCommand) config(e *env) (config.Config, error) {
+	cfg := config.Config{
+		Listen: c.Listen, Issuer: c.Issuer, Data: e.data, Sessions: c.Sessions, Database: c.Database, KeyFile: e.keyFile,
+		SessionIdle: c.SessionIdle, SessionLifetime: c.SessionLifetime, RotateKeys: c.RotateKeys, HashWorkers: c.HashWorkers,
+	}
+	for _, text := range c.TrustedProxy {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return config.Config{}, fmt.Errorf("trusted-proxy %q: write a network such as 10.0.0.0/8 or 127.0.0.1/32", text)
+		}
+		cfg.TrustedProxies = append(cfg.TrustedProxies, p)
+	}
+	return cfg.WithDefaults(), nil
+}
+
+func (c *serveCommand) logger(e *env) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		level = slog.LevelInfo
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(e.err, opts))
+	}
+	return slog.New(slog.NewTextHandler(e.err, opts))
+}
+
+// applyFiles brings the installation to each declared set-up in turn.
+func applyFiles(e *env, a *app.App, files []string) error {
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			return fmt.Errorf("read set-up: %w", err)
+		}
+		res, err := a.Apply(e.ctx, f, text)
+		if err != nil {
+			return fmt.Errorf("apply %s: %w", f, err)
+		}
+		printReport(e, f, res.Changes, res.Warnings)
+	}
+	return nil
+}
+
+// announce says where the server is and how to begin, in a few lines.
+func announce(e *env, a *app.App, at app.Address) {
+	fmt.Fprintf(e.out, "Wafer serves %s on %s\n", at.Issuer, at.Listen)
+	fmt.Fprintf(e.out, "  data     %s (SQLite, sessions included; every change is on disk before it is acknowledged)\n", at.Data)
+	fmt.Fprintf(e.out, "  sign in  %s/login\n", at.Issuer)
+	if token, offered := a.Bootstrap(); offered {
+		fmt.Fprintf(e.out, "  first administrator: open %s/setup within 15 minutes with this one-time token\n           %s\n", at.Issuer, token)
+	}
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/wafer-auth/wafer/internal/web/manage"
+)
+
+type sessionCommands struct {
+	End  sessionEnd  `cmd:"" help:"End a session and all that hangs from it."`
+	List sessionList `cmd:"" help:"List the live sessions of a user."`
+}
+
+type sessionEnd struct {
+	ID string `arg:"" help:"The sid."`
+}
+
+// Run ends the session.
+func (c *sessionEnd) Run(e *env) error {
+	return e.with(func(m *manager) error {
+		if err := m.call(http.MethodDelete, "/sessions/"+url.PathEscape(c.ID), nil, nil); err != nil {
+			return err
+		}
+		return e.show(map[string]string{"ended": c.ID}, func() { e.say("Session " + c.ID + " ended. Its cookie and tokens are refused.") })
+	})
+}
+
+type sessionList struct {
+	User string `required:"" help:"Id or login." placeholder:"USER"`
+}
+
+// Run lists the sessions.
+func (c *sessionList) Run(e *env) error {
+	return e.with(func(m *manager) error {
+		u, err := m.user(c.User)
+		if err != nil {
+			return err
+		}
+		all, err := list[manage.Session](m, "/sessions?user="+url.QueryEscape(u.ID))
+		if err != nil {
+			return err
+		}
+		return e.show(all, func() {
+			rows := make([][]string, 0, len(all))
+			for _, s := range all {
+				rows = append(rows, []string{s.ID, orDash(s.Client), when(s.CreatedAt), when(s.SeenAt), when(s.ExpiresAt), orDash(s.Address), orDash(s.Agent)})
+			}
+			e.table([]string{"ID", "CLIENT", "SINCE", "SEEN", "UNTIL", "ADDRESS", "AGENT"}, rows)
+		})
+	})
+}

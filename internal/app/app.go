@@ -1,0 +1,234 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/wafer-auth/wafer/internal/admin"
+	"github.com/wafer-auth/wafer/internal/api"
+	"github.com/wafer-auth/wafer/internal/client"
+	"github.com/wafer-auth/wafer/internal/config"
+	"github.com/wafer-auth/wafer/internal/grant"
+	"github.com/wafer-auth/wafer/internal/keyring"
+	"github.com/wafer-auth/wafer/internal/opaque"
+	"github.com/wafer-auth/wafer/internal/session"
+	"github.com/wafer-auth/wafer/internal/signin"
+	"github.com/wafer-auth/wafer/internal/store"
+	"github.com/wafer-auth/wafer/internal/token"
+)
+
+// Options is what an App is built from.
+type Options struct {
+	Config config.Config
+	Log    *slog.Logger
+	Now    func() time.Time // nil: the clock of the machine
+	Links  []Link           // shown on the start page
+}
+
+// Link is a line of the start page.
+type Link struct{ Name, URL string }
+
+// App is one installation, built and ready to serve.
+type App struct {
+	config    config.Config
+	log       *slog.Logger
+	now       func() time.Time
+	dir       *dataDir
+	root      *opaque.Root
+	store     store.Store
+	passwords *lazyHasher
+	ring      *keyring.Ring
+	sessions  *session.Keeper
+	grants    *grant.Service
+	signin    *signin.Service
+	admin     *admin.Service
+	public    http.Handler
+	local     http.Handler
+	bootstrap string // the one-time administrator token on offer, "" for none
+}
+
+// New opens the data folder and builds everything on it. What is unsafe or
+// broken is an error here, not later. Close releases it.
+func New(ctx context.Context, o Options) (*App, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	a := &App{config: o.Config, log: o.Log, now: o.Now}
+	if err := a.build(ctx, o); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+func (a *App) build(ctx context.Context, o Options) error {
+	var err error
+	if a.dir, err = openDataDir(a.config.Data); err != nil {
+		return err
+	}
+	if a.root, err = a.dir.masterKey(a.config.KeyFile); err != nil {
+		return err
+	}
+	if a.store, err = openStore(ctx, a.dir); err != nil {
+		return err
+	}
+	if err := a.checkMasterKey(ctx); err != nil {
+		return err
+	}
+	if err := a.services(); err != nil {
+		return err
+	}
+	if err := a.seed(ctx); err != nil {
+		return err
+	}
+	return a.surfaces(o)
+}
+
+// checkMasterKey refuses a master key other than the one the data was made with:
+// nothing sealed could be opened, and every cookie of a known device, every
+// refresh token and every client secret would be refused.
+func (a *App) checkMasterKey(ctx context.Context) error {
+	mine := fmt.Sprintf("%x", a.root.Derive("master key check").MAC("v1"))
+	there, err := a.store.PutOnce(ctx, "master key check", mine)
+	if err != nil {
+		return fmt.Errorf("check master key: %w", err)
+	}
+	if there != mine {
+		return fmt.Errorf("the master key is not the one that %s was made with; put the right one back", a.dir.path)
+	}
+	return nil
+}
+
+func (a *App) services() error {
+	var err error
+	a.passwords = newLazyHasher(a.config.HashWorkers, a.now)
+	limits := session.DefaultLimits()
+	limits.Idle, limits.Absolute = a.config.SessionIdle, a.config.SessionLifetime
+	a.sessions = session.NewKeeper(a.store, limits, a.now)
+	a.ring, err = keyring.New(keyring.Config{Store: a.store, Seal: a.root.Derive("signing keys"), Now: a.now, Rotate: a.config.RotateKeys})
+	if err != nil {
+		return err
+	}
+	secrets := a.root.Derive("client secrets")
+	a.grants = grant.New(grant.Config{
+		Store: a.store, Log: a.store, Sessions: a.sessions, Keys: a.ring, Refresh: token.NewRefreshKey(a.root.Derive("refresh tokens")),
+		Secrets: secrets, Issuer: a.config.Issuer, Now: a.now,
+	})
+	a.signin = signin.New(signin.Config{
+		Store: a.store, Counters: a.store, Passwords: a.passwords, Names: a.root.Derive("counter names"),
+		Devices: a.root.Derive("known devices"), Now: a.now,
+	})
+	a.admin = admin.New(admin.Config{
+		Store: a.store, Passwords: a.passwords, Secrets: secrets, Keys: a.ring, Sessions: a.sessions, Issuer: a.config.Issuer, Now: a.now,
+	})
+	return nil
+}
+
+// seed sees to it that what is built in is there, and that every API has a key.
+func (a *App) seed(ctx context.Context) error {
+	if err := a.admin.Seed(ctx); err != nil {
+		return fmt.Errorf("seed: %w", err)
+	}
+	if err := a.ring.Load(ctx); err != nil {
+		return err
+	}
+	return a.tickKeys(ctx)
+}
+
+// tickKeys makes the moves of keys that are due.
+func (a *App) tickKeys(ctx context.Context) error {
+	all, err := a.allAPIs(ctx)
+	if err != nil {
+		return err
+	}
+	if err := a.ring.Tick(ctx, all); err != nil {
+		return fmt.Errorf("tick keys: %w", err)
+	}
+	return nil
+}
+
+func (a *App) allAPIs(ctx context.Context) ([]api.API, error) {
+	return all(ctx, a.store.APIs, func(x api.API) string { return x.ID })
+}
+
+func (a *App) allClients(ctx context.Context) ([]client.Client, error) {
+	return all(ctx, a.store.Clients, func(x client.Client) string { return x.ID })
+}
+
+// all reads a whole register, page by page.
+func all[T any](ctx context.Context, read func(ctx context.Context, after string, limit int) ([]T, error), id func(T) string) ([]T, error) {
+	const page = 500
+	var rows []T
+	after := ""
+	for {
+		some, err := read(ctx, after, page)
+		if err != nil {
+			return nil, fmt.Errorf("read register: %w", err)
+		}
+		rows = append(rows, some...)
+		if len(some) < page {
+			return rows, nil
+		}
+		after = id(some[len(some)-1])
+	}
+}
+
+// Public is the handler for the network.
+func (a *App) Public() http.Handler { return a.public }
+
+// Local is the handler for whoever owns the data folder: the management API with
+// every scope. It must never be reachable over the network.
+func (a *App) Local() http.Handler { return a.local }
+
+// Ring gives the demo the HMAC secret of its inventory.
+func (a *App) Ring() *keyring.Ring { return a.ring }
+
+// Applied says what a declared set-up changed, and what it warns of.
+type Applied struct{ Changes, Warnings []string }
+
+// Apply brings the installation to what a set-up declares. file tells where the
+// files that it names are.
+func (a *App) Apply(ctx context.Context, file string, text []byte) (Applied, error) {
+	d, warnings, err := admin.ParseDeclared(text, filepath.Dir(file))
+	if err != nil {
+		return Applied{}, err
+	}
+	res, err := a.admin.Apply(ctx, admin.ByCLI(), d)
+	if err != nil {
+		return Applied{}, err
+	}
+	return Applied{Changes: res.Changes, Warnings: warnings}, nil
+}
+
+// OfferBootstrap puts a one-time administrator token on offer, if there is no
+// administrator and never was one through such a token.
+func (a *App) OfferBootstrap(ctx context.Context) error {
+	text, offered, err := a.admin.OfferBootstrap(ctx)
+	if err != nil {
+		return fmt.Errorf("offer administrator token: %w", err)
+	}
+	if offered {
+		a.bootstrap = text
+	}
+	return nil
+}
+
+// Bootstrap returns the one-time administrator token on offer.
+func (a *App) Bootstrap() (text string, offered bool) { return a.bootstrap, a.bootstrap != "" }
+
+// Close waits for what is being written and releases the data folder.
+func (a *App) Close() error {
+	var errs []error
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
+	}
+	if a.dir != nil {
+		errs = append(errs, a.dir.close())
+	}
+	a.store, a.dir = nil, nil
+	return errors.Join(errs...)
+}
