@@ -1,0 +1,141 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/wafer-auth/wafer/verify"
+	"github.com/wafer-auth/wafer/verify/httpauth"
+	"github.com/wafer-auth/wafer/verify/jose"
+	"github.com/wafer-auth/wafer/verify/jwks"
+)
+
+// Config is what the service must know.
+type Config struct {
+	Issuer       string // Wafer's URL, exactly as it stands in iss
+	Audience     string // the API's identifier: https://orders.example
+	Algorithm    string // of its access tokens: RS256
+	ClientID     string // the service's own, to ask Wafer with
+	ClientSecret string
+	Stale        string // strict, degrade or open; "" is degrade
+
+	// Inventory is the URL of a second service to ask for the stock, "" for none,
+	// and InventoryAudience its API's identifier.
+	Inventory         string
+	InventoryAudience string
+
+	Logger *slog.Logger // nil: slog.Default()
+}
+
+// New returns the service, or everything that is wrong with the configuration.
+func New(c Config) (http.Handler, error) {
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	v, err := verifier(c)
+	if err != nil {
+		return nil, err
+	}
+	s := &service{log: c.Logger}
+	if c.Inventory != "" {
+		s.stock = newStock(c)
+	}
+	auth := httpauth.New(v, httpauth.Options{Realm: "orders", Logger: c.Logger})
+	mux := http.NewServeMux()
+	mux.Handle("GET /orders", auth.Require("orders:read")(http.HandlerFunc(s.orders)))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	return mux, nil
+}
+
+// verifier is all that a service needs to accept both credentials: the public
+// keys for JWTs, and a way to ask Wafer about cookies and revocations.
+func verifier(c Config) (*verify.Verifier, error) {
+	stale, err := policy(c.Stale)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := jwks.New(c.Issuer+"/.well-known/jwks.json", jwks.Options{Logger: c.Logger})
+	if err != nil {
+		return nil, err
+	}
+	server, err := verify.NewServer(verify.ServerConfig{Issuer: c.Issuer, ClientID: c.ClientID, ClientSecret: c.ClientSecret})
+	if err != nil {
+		return nil, err
+	}
+	return verify.New(verify.Config{
+		Issuer: c.Issuer, Audience: c.Audience, Algorithms: []jose.Algorithm{jose.Algorithm(c.Algorithm)},
+		Keys: keys, Server: server, Stale: stale, Logger: c.Logger,
+	})
+}
+
+func policy(name string) (verify.Policy, error) {
+	for _, p := range []verify.Policy{verify.Strict, verify.Degrade, verify.Open} {
+		if p.String() == name {
+			return p, nil
+		}
+	}
+	if name == "" {
+		return verify.Degrade, nil
+	}
+	return 0, errors.New("stale must be strict, degrade or open")
+}
+
+type service struct {
+	stock *stock
+	log   *slog.Logger
+}
+
+// Order is one row of the answer.
+type Order struct {
+	ID      string `json:"id"`
+	Item    string `json:"item"`
+	Count   int    `json:"count"`
+	InStock *int   `json:"in_stock,omitempty"` // as inventory says; absent when it was not asked or does not say
+}
+
+// Answer is what GET /orders says.
+type Answer struct {
+	User   string  `json:"user"` // whose orders: the sub
+	By     string  `json:"by"`   // what was accepted: token, session or opaque
+	Orders []Order `json:"orders"`
+	Note   string  `json:"note,omitempty"` // what could not be found out
+}
+
+// orders runs only for callers whose credential is good and holds orders:read.
+func (s *service) orders(w http.ResponseWriter, r *http.Request) {
+	id, ok := httpauth.From(r.Context())
+	if !ok {
+		panic("orders is not behind Require")
+	}
+	out := Answer{User: id.Subject, By: id.Kind.String(), Orders: []Order{
+		{ID: "1001", Item: "vanilla wafers", Count: 3}, {ID: "1002", Item: "sealing wax, red", Count: 1},
+	}}
+	out.Note = s.fillStock(r.Context(), out.Orders)
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(out); err != nil {
+		s.log.DebugContext(r.Context(), "caller has left", "cause", err)
+	}
+}
+
+// fillStock adds what inventory says. Without it the orders are still good to know,
+// with a note.
+func (s *service) fillStock(ctx context.Context, orders []Order) (note string) {
+	if s.stock == nil {
+		return ""
+	}
+	counts, err := s.stock.counts(ctx)
+	if err != nil {
+		s.log.WarnContext(ctx, "inventory cannot be asked", "cause", err)
+		return "Inventory cannot be asked now."
+	}
+	for i := range orders {
+		if n, ok := counts[orders[i].Item]; ok {
+			orders[i].InStock = &n
+		}
+	}
+	return ""
+}

@@ -1,0 +1,168 @@
+package app_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wafer-auth/wafer/examples/orders/app"
+	"github.com/wafer-auth/wafer/verify/jose"
+	"github.com/wafer-auth/wafer/verify/verifytest"
+)
+
+const audience = "https://orders.example"
+
+func service(t *testing.T, change func(*app.Config)) (http.Handler, *verifytest.Issuer) {
+	t.Helper()
+	issuer := verifytest.NewIssuer(t, verifytest.WithAlgorithm(jose.RS256))
+	c := app.Config{
+		Issuer: issuer.URL(), Audience: audience, Algorithm: "RS256", ClientID: "orders-api", ClientSecret: "a secret nobody asks for",
+		Stale: "open", Logger: slog.New(slog.DiscardHandler),
+	}
+	if change != nil {
+		change(&c)
+	}
+	h, err := app.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h, issuer
+}
+
+func call(h http.Handler, token string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodGet, "/orders", nil)
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func TestOrdersAreForTokensWithTheScope(t *testing.T) {
+	t.Parallel()
+	h, issuer := service(t, nil)
+	good := func(more ...verifytest.Claim) string {
+		return issuer.Token(append([]verifytest.Claim{verifytest.Audience(audience), verifytest.Scope("orders:read")}, more...)...)
+	}
+	for _, c := range []struct {
+		name, token string
+		want        int
+	}{
+		{"good", good(), http.StatusOK},
+		{"nobody", "", http.StatusUnauthorized},
+		{"another API's", issuer.Token(verifytest.Scope("orders:read")), http.StatusUnauthorized},
+		{"expired", good(verifytest.ExpiresIn(-3600e9)), http.StatusUnauthorized},
+		{"without the scope", good(verifytest.Scope("orders:write")), http.StatusForbidden},
+		{"good again", good(), http.StatusOK},
+	} {
+		if got := call(h, c.token).Code; got != c.want {
+			t.Errorf("%s: status %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+// TestOrdersComeWithTheStockOfInventory has an inventory that refuses the first
+// token, as after a revocation.
+func TestOrdersComeWithTheStockOfInventory(t *testing.T) {
+	t.Parallel()
+	key, err := jose.Generate(jose.RS256, "k1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens, refused := 0, 0
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /.well-known/jwks.json", func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(jose.KeySet{key})
+	})
+	mux.HandleFunc("POST /oauth/token", func(w http.ResponseWriter, r *http.Request) {
+		id, secret, _ := r.BasicAuth()
+		if id != "orders-api" || secret != "secret" || r.FormValue("resource") != "https://inventory.example" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		tokens++
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"access_token":"token-%d","expires_in":300}`, tokens)
+	})
+	mux.HandleFunc("GET /inventory", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer token-2" {
+			refused++
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"stock":{"vanilla wafers":7}}`)
+	})
+	wafer := httptest.NewServer(mux)
+	t.Cleanup(wafer.Close)
+	h, err := app.New(app.Config{
+		Issuer: wafer.URL, Audience: audience, Algorithm: "RS256", ClientID: "orders-api", ClientSecret: "secret", Stale: "open",
+		Inventory: wafer.URL, InventoryAudience: "https://inventory.example", Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().Unix()
+	claims := fmt.Sprintf(`{"iss":%q,"aud":%q,"sub":"usr_ada","client_id":"shop","jti":"t1","iat":%d,"exp":%d,"scope":"orders:read"}`, wafer.URL, audience, now, now+60)
+	token, err := jose.Sign(key, jose.Header{Type: "at+jwt"}, []byte(claims))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		w := call(h, token)
+		if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"in_stock":7`) || strings.Contains(w.Body.String(), `"note"`) {
+			t.Fatalf("got %d %s, want the stock", w.Code, w.Body)
+		}
+	}
+	if tokens != 2 || refused != 1 {
+		t.Errorf("%d tokens were got and %d refused, want 2 and 1: one is kept, one renewed", tokens, refused)
+	}
+}
+
+func TestOrdersComeWithANoteWhenInventoryCannotBeAsked(t *testing.T) {
+	t.Parallel()
+	h, issuer := service(t, func(c *app.Config) { c.Inventory = "http://127.0.0.1:1" })
+	w := call(h, issuer.Token(verifytest.Audience(audience), verifytest.Scope("orders:read")))
+	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"note"`) {
+		t.Fatalf("got %d %s, want the orders and a note", w.Code, w.Body)
+	}
+}
+
+func TestWrongConfigurationIsRefused(t *testing.T) {
+	t.Parallel()
+	good := app.Config{Issuer: "http://localhost:8080", Audience: audience, Algorithm: "RS256", ClientID: "orders-api", ClientSecret: "secret"}
+	if _, err := app.New(good); err != nil {
+		t.Fatalf("good configuration: %v", err)
+	}
+	for name, change := range map[string]func(*app.Config){
+		"stale":     func(c *app.Config) { c.Stale = "whatever" },
+		"audience":  func(c *app.Config) { c.Audience = "" },
+		"algorithm": func(c *app.Config) { c.Algorithm = "none" },
+		"secret":    func(c *app.Config) { c.ClientSecret = "" },
+	} {
+		c := good
+		change(&c)
+		if _, err := app.New(c); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestAnswerSaysWhoAndByWhat(t *testing.T) {
+	t.Parallel()
+	h, issuer := service(t, nil)
+	w := call(h, issuer.Token(verifytest.Audience(audience), verifytest.Scope("orders:read"), verifytest.Subject("usr_ada")))
+	var got app.Answer
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.User != "usr_ada" || got.By != "token" || len(got.Orders) != 2 || got.Note != "" {
+		t.Errorf("got %+v", got)
+	}
+}
