@@ -124,8 +124,15 @@ func (a *App) services() error {
 	})
 	a.admin = admin.New(admin.Config{
 		Store: a.store, Passwords: a.passwords, Secrets: secrets, Keys: a.ring, Sessions: a.sessions, Issuer: a.config.Issuer, Now: a.now,
+		Tokens: a.jti,
 	})
 	return nil
+}
+
+// jti finds the id of an opaque access token by its digest.
+func (a *App) jti(ctx context.Context, d opaque.Digest) (string, bool, error) {
+	t, found, err := a.store.TokenByDigest(ctx, d)
+	return t.ID, found, err
 }
 
 // seed sees to it that what is built in is there, and that every API has a key.

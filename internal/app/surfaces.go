@@ -25,7 +25,7 @@ func (a *App) surfaces(o Options) error {
 	})
 	ui, err := pages.New(pages.Config{
 		Issuer: a.config.Issuer, SignIn: a.signin, Sessions: a.sessions, Accounts: a.admin, Forms: a.root.Derive("forms"),
-		Now: a.now, Log: a.log, Links: links(o.Links),
+		Now: a.now, Log: a.log, Links: links(o.Links), Setup: func() bool { return a.bootstrap != "" },
 	})
 	if err != nil {
 		return err

@@ -241,7 +241,9 @@ func (s *Service) open(ctx context.Context, sess session.Session, ask Ask, apiID
 		ID: opaque.ID(opaque.GrantID, now), SessionID: sess.ID, UserID: sess.UserID, ClientID: ask.ClientID, APIID: apiID,
 		Scopes: scopes, CreatedAt: now, ExpiresAt: s.familyEnd(sess, now), Gen: 1, RotatedAt: now,
 	}
-	added, err := s.Store.AddGrant(ctx, *st.Grant, revoke.Effects{})
+	added, err := s.Store.AddGrant(ctx, *st.Grant, revoke.Effects{Guard: &revoke.Guard{RSN: st.RSN, Refs: []revoke.Ref{
+		{Kind: revoke.Client, Key: ask.ClientID}, {Kind: revoke.API, Key: apiID},
+	}}})
 	if err != nil {
 		return Tokens{}, fmt.Errorf("add grant: %w", err)
 	}

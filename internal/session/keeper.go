@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/audit"
+	"github.com/wafer-auth/wafer/internal/fault"
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/revoke"
 )
@@ -59,6 +60,9 @@ type Login struct {
 	Address  string   // network address
 	Agent    string   // user agent, clipped here
 	Replaces string   // sid of the session in the same browser: it ends in the same transaction
+	// Guard refuses the session when what proved the person was taken back
+	// between then and now. nil when nothing was checked beforehand.
+	Guard *revoke.Guard
 }
 
 // Start begins a session with a new id and a new secret. The secret is returned
@@ -72,11 +76,15 @@ func (k *Keeper) Start(ctx context.Context, l Login) (Session, string, error) {
 		ExpiresAt: now.Add(k.limits.Absolute), Address: audit.Clip(l.Address), Agent: audit.Clip(l.Agent),
 	}
 	s.IdleUntil = k.idleUntil(s, now)
-	fx := revoke.Effects{Audit: []audit.Event{event(s, now, "session.start", l.UserID)}}
+	fx := revoke.Effects{Audit: []audit.Event{event(s, now, "session.start", l.UserID)}, Guard: l.Guard}
 	if l.Replaces != "" {
 		fx.Revoke = append(fx.Revoke, revoke.New(revoke.Session, l.Replaces, "replaced", now))
 	}
-	if err := k.store.StartSession(ctx, s, fx); err != nil {
+	err := k.store.StartSession(ctx, s, fx)
+	if l.Guard != nil && fault.Is(err, fault.Conflict) {
+		return Session{}, "", ErrGone
+	}
+	if err != nil {
 		return Session{}, "", fmt.Errorf("start session: %w", err)
 	}
 	return s, secret, nil

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/account"
+	"github.com/wafer-auth/wafer/internal/fault"
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/session"
@@ -189,4 +190,27 @@ func TestPurgeRemovesOnlyTheDead(t *testing.T) {
 		t.Errorf("purged %d, %v; want 20", n, err)
 	}
 	h.wantFound(alive, true)
+}
+
+// A password that was changed, or an account that was banned, while its hash was
+// being computed starts no session.
+func TestLoginOvertakenByABanStartsNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, session.DefaultLimits())
+	head, err := h.store.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	guard := &revoke.Guard{RSN: head, Refs: []revoke.Ref{{Kind: revoke.User, Key: h.user}}}
+	_, before := h.start(session.Login{Guard: guard})
+	h.wantFound(before, true)
+	if _, err := h.EndAll(t.Context(), h.user, "cli", "ban"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := h.Start(t.Context(), session.Login{UserID: h.user, Guard: guard}); !fault.Is(err, fault.Unauthenticated) {
+		t.Errorf("a login from before the ban: %v", err)
+	}
+	guard.RSN++
+	_, after := h.start(session.Login{Guard: guard})
+	h.wantFound(after, true)
 }

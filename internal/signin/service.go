@@ -13,6 +13,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/fault"
 	"github.com/wafer-auth/wafer/internal/limit"
 	"github.com/wafer-auth/wafer/internal/opaque"
+	"github.com/wafer-auth/wafer/internal/revoke"
 )
 
 // Passwords is what signing in needs of the hash gate.
@@ -48,10 +49,14 @@ type Attempt struct {
 	Device   string     // value of the known-device cookie, "" for none
 }
 
-// Result is a proved user, and the value for this browser's known-device cookie.
+// Result is a proved user. Device is the value for this browser's known-device
+// cookie. Guard goes into the session that is started from this: it refuses one
+// from a password that was changed, or for an account that was banned, while its
+// hash was being computed.
 type Result struct {
 	User   account.User
 	Device string
+	Guard  *revoke.Guard
 }
 
 // The two answers about a person. Which of wrong password, unknown user and
@@ -64,6 +69,10 @@ func (s *Service) Password(ctx context.Context, a Attempt) (Result, error) {
 	canonical, err := check(a)
 	if err != nil {
 		return Result{}, err
+	}
+	head, err := s.Store.Head(ctx) // before the account is read
+	if err != nil {
+		return Result{}, fmt.Errorf("read revocation log: %w", err)
 	}
 	user, found, err := s.Store.UserByLogin(ctx, canonical)
 	if err != nil {
@@ -90,7 +99,8 @@ func (s *Service) Password(ctx context.Context, a Attempt) (Result, error) {
 		return Result{}, fmt.Errorf("clear counters: %w", err)
 	}
 	s.rehash(ctx, user, a.Password, res.Rehash)
-	return Result{User: user, Device: s.device(user)}, nil
+	guard := &revoke.Guard{RSN: head, Refs: []revoke.Ref{{Kind: revoke.User, Key: user.ID}}}
+	return Result{User: user, Device: s.device(user), Guard: guard}, nil
 }
 
 // check refuses what needs no look-up: an empty or oversized login or password.

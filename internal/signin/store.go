@@ -14,4 +14,6 @@ type Store interface {
 	// neither Version nor PasswordChangedAt. It reports whether it did.
 	Rehash(ctx context.Context, userID, old, next string) (bool, error)
 	Audit(ctx context.Context, events ...audit.Event) error
+	// Head returns the highest position of the revocation log.
+	Head(ctx context.Context) (int64, error)
 }

@@ -52,7 +52,7 @@ func (s *Surface) signIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	login := session.Login{UserID: res.User.ID, AMR: []string{"pwd"}, Address: address(r), Agent: agent(r), Replaces: old}
+	login := session.Login{UserID: res.User.ID, AMR: []string{"pwd"}, Address: address(r), Agent: agent(r), Replaces: old, Guard: res.Guard}
 	out := SignedIn{}
 	var started session.Session
 	var secret string
