@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -105,11 +106,13 @@ func (a *App) housekeeping(ctx context.Context) {
 	}
 }
 
-// warm measures the password hash once the server is up.
+// warm measures the password hash once the server is up, and gives the memory
+// that this took back: an idle server should be small.
 func (a *App) warm() {
 	if _, err := a.passwords.get(); err != nil {
 		a.log.Error("password hashing is not possible", "error", err)
 	}
+	debug.FreeOSMemory()
 }
 
 // purge removes what no longer matters, in small steps.
