@@ -1,0 +1,106 @@
+package pages
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/wafer-auth/wafer/internal/audit"
+	"github.com/wafer-auth/wafer/internal/fault"
+	"github.com/wafer-auth/wafer/internal/session"
+	"github.com/wafer-auth/wafer/internal/signin"
+	"github.com/wafer-auth/wafer/internal/web/middleware"
+	"github.com/wafer-auth/wafer/internal/web/respond"
+)
+
+type loginPage struct {
+	frame
+	Code   string
+	Target target
+	Server string // the host of this server, so that people can compare
+	Login  string // as typed before
+	Error  string
+	Wait   string
+	Notice string
+}
+
+// login shows the sign-in form. Who is signed in already goes on at once.
+func (p *Pages) login(w http.ResponseWriter, v *visit) error {
+	to, err := p.query(v)
+	if err != nil {
+		return err
+	}
+	if v.session != nil {
+		p.redirect(w, to.or("/account"))
+		return nil
+	}
+	out := loginPage{Target: to}
+	if v.URL.Query().Get("done") == "setup" {
+		out.Notice = text("setup.done")
+	}
+	return p.showLogin(w, v, out, http.StatusOK)
+}
+
+func (p *Pages) showLogin(w http.ResponseWriter, v *visit, out loginPage, status int) error {
+	v.remember(w)
+	p.policy(w.Header(), v, out.Target.origin)
+	out.frame = frame{Title: text("login.title"), Nonce: v.nonce, Script: true}
+	out.Code, out.Server = p.code(v, formLogin), p.host
+	return p.show(w, answer{"login", status, out})
+}
+
+// signIn begins a session. The one that the browser had before ends with it.
+func (p *Pages) signIn(w http.ResponseWriter, v *visit) error {
+	to, err := p.posted(v)
+	if err != nil {
+		return err
+	}
+	if v.stale {
+		return p.refuseLogin(w, v, to, errStale)
+	}
+	ctx := v.Context()
+	res, err := p.SignIn.Password(ctx, signin.Attempt{
+		Login: v.fields["login"], Password: v.fields["password"],
+		Address: middleware.Address(ctx), Device: middleware.Device(v.Request),
+	})
+	if err != nil {
+		return p.refuseLogin(w, v, to, err)
+	}
+	login := session.Login{UserID: res.User.ID, AMR: []string{"pwd"}, Address: v.address(), Agent: v.agent(), Guard: res.Guard}
+	if v.session != nil {
+		login.Replaces = v.session.ID
+	}
+	_, secret, err := p.Sessions.Start(ctx, login)
+	if err != nil {
+		return err
+	}
+	middleware.SetSession(w, secret)
+	middleware.SetDevice(w, res.Device)
+	p.policy(w.Header(), v, to.origin)
+	p.redirect(w, to.or("/account"))
+	return nil
+}
+
+// refuseLogin shows the form again, with what was typed but the password. What
+// nobody may be told goes to the error page.
+func (p *Pages) refuseLogin(w http.ResponseWriter, v *visit, to target, err error) error {
+	var refusal *fault.Error
+	if !errors.As(err, &refusal) {
+		return err
+	}
+	why := respond.Explain(err)
+	respond.Headers(w, v.Request, why)
+	return p.showLogin(w, v, loginPage{
+		Target: to, Login: audit.Clip(v.fields["login"]), Error: why.Message, Wait: waitText(why.RetryAfter),
+	}, why.Status)
+}
+
+func (v *visit) address() string {
+	a := middleware.Address(v.Context())
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+func (v *visit) agent() string { return strings.ToValidUTF8(v.UserAgent(), "?") }

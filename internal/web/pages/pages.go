@@ -1,0 +1,199 @@
+package pages
+
+import (
+	"context"
+	"errors"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/wafer-auth/wafer/internal/account"
+	"github.com/wafer-auth/wafer/internal/admin"
+	"github.com/wafer-auth/wafer/internal/client"
+	"github.com/wafer-auth/wafer/internal/fault"
+	"github.com/wafer-auth/wafer/internal/opaque"
+	"github.com/wafer-auth/wafer/internal/session"
+	"github.com/wafer-auth/wafer/internal/signin"
+	"github.com/wafer-auth/wafer/internal/web/middleware"
+)
+
+// routes is every page, sorted by path and method. A row is private, for somebody
+// who is signed in, unless it says Public. A row with a Form reads one: its code
+// is checked before the handler runs.
+var routes = []route{
+	{Method: "GET", Path: "/.well-known/change-password", Public: true, serve: (*Pages).wellKnownPassword},
+	{Method: "GET", Path: "/account", serve: (*Pages).account},
+	{Method: "POST", Path: "/account/change-password", Form: formPassword, serve: (*Pages).changePassword},
+	{Method: "POST", Path: "/account/end", Form: formEnd, serve: (*Pages).endDevice},
+	{Method: "POST", Path: "/account/end-all", Form: formEndAll, serve: (*Pages).endAll},
+	{Method: "GET", Path: "/login", Public: true, serve: (*Pages).login},
+	{Method: "POST", Path: "/login", Public: true, Form: formLogin, serve: (*Pages).signIn},
+	{Method: "GET", Path: "/logout", Public: true, serve: (*Pages).logout},
+	{Method: "POST", Path: "/logout", Public: true, Form: formLogout, serve: (*Pages).signOut},
+	{Method: "GET", Path: "/setup", Public: true, serve: (*Pages).setup},
+	{Method: "POST", Path: "/setup", Public: true, Form: formSetup, serve: (*Pages).setUp},
+	{Method: "GET", Path: "/static/{file}", Public: true, serve: (*Pages).static},
+	{Method: "GET", Path: "/{$}", Public: true, serve: (*Pages).start},
+}
+
+// route is one row.
+type route struct {
+	Method, Path string
+	Public       bool
+	Form         formName
+	serve        func(*Pages, http.ResponseWriter, *visit) error
+}
+
+// SignIn checks a login and a password.
+type SignIn interface {
+	Password(ctx context.Context, a signin.Attempt) (signin.Result, error)
+}
+
+// Sessions keeps sessions.
+type Sessions interface {
+	Start(ctx context.Context, l session.Login) (session.Session, string, error)
+	Find(ctx context.Context, secret string) (session.Session, int64, bool, error)
+	Renew(ctx context.Context, s session.Session, amr []string) (session.Session, string, error)
+	End(ctx context.Context, e session.EndOne) (bool, error)
+	EndAll(ctx context.Context, userID, actor, reason string) (int64, error)
+	List(ctx context.Context, userID string) ([]session.Session, error)
+}
+
+// Accounts knows people and applications, changes passwords, and makes the first
+// administrator.
+type Accounts interface {
+	User(ctx context.Context, idOrLogin string) (account.User, error)
+	Client(ctx context.Context, id string) (client.Client, error)
+	ChangePassword(ctx context.Context, c admin.PasswordChange) error
+	RedeemBootstrap(ctx context.Context, token string, u admin.NewUser) (account.User, error)
+}
+
+// Link is a place the start page leads to besides our own.
+type Link struct {
+	Name, URL string
+}
+
+// Config is what Pages are made of. All fields but the last two are needed.
+type Config struct {
+	Issuer   string
+	SignIn   SignIn
+	Sessions Sessions
+	Accounts Accounts
+	Forms    *opaque.Key // codes the forms
+	Now      func() time.Time
+	Log      *slog.Logger
+	Setup    func() bool // whether a one-time administrator token was offered; nil: never
+	Links    []Link
+}
+
+// Pages serves the pages. It is safe for concurrent use.
+type Pages struct {
+	Config
+	host      string
+	templates map[string]*template.Template
+	assets    map[string]asset
+	done      atomic.Bool // the first administrator was made here
+}
+
+// New reads the templates and prepares the static files.
+func New(c Config) (*Pages, error) {
+	u, err := url.Parse(c.Issuer)
+	if err != nil || u.Host == "" {
+		return nil, errors.New("issuer is not an absolute URL")
+	}
+	p := &Pages{Config: c, host: u.Host}
+	if p.assets, err = readAssets(); err != nil {
+		return nil, err
+	}
+	if p.templates, err = p.readTemplates(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Mount adds every page to mux.
+func (p *Pages) Mount(mux *http.ServeMux) {
+	rule := middleware.SameOrigin(nil, p.Log)
+	for _, row := range routes {
+		mux.Handle(row.Method+" "+row.Path, rule(p.handler(row)))
+	}
+}
+
+// visit is one request on its way through the pipeline: who makes it, the form it
+// brought, the nonce of its answer.
+type visit struct {
+	*http.Request
+	secret  string           // value of the session cookie, "" for none
+	session *session.Session // nil: nobody is signed in
+	browser string           // value of the form cookie, "" for none
+	fields  middleware.Fields
+	stale   bool // the form's code was wrong; the handler of a public form says so itself
+	nonce   string
+}
+
+// handler is the pipeline in front of every page.
+func (p *Pages) handler(row route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v := &visit{Request: r, nonce: opaque.Text(16)}
+		p.headers(w.Header(), v)
+		if err := p.enter(w, v, row); err != nil {
+			p.problem(w, v, err)
+		}
+	})
+}
+
+func (p *Pages) enter(w http.ResponseWriter, v *visit, row route) error {
+	if err := p.who(v); err != nil {
+		return err
+	}
+	if !row.Public && v.session == nil {
+		middleware.ClearSession(w)
+		p.redirect(w, "/login?return_to=%2Faccount")
+		return nil
+	}
+	if row.Form != "" {
+		if err := p.readForm(v, row); err != nil {
+			return err
+		}
+	}
+	return row.serve(p, w, v)
+}
+
+// who finds the session and the form cookie.
+func (p *Pages) who(v *visit) error {
+	v.browser = formCookie(v.Request)
+	var err error
+	if v.secret, err = middleware.Session(v.Request); err != nil {
+		return err
+	}
+	if v.secret == "" {
+		return nil
+	}
+	s, _, found, err := p.Sessions.Find(v.Context(), v.secret)
+	if err != nil {
+		return err
+	}
+	if found {
+		v.session = &s
+	}
+	return nil
+}
+
+// user returns the person of a session; errEnded when the account went away.
+func (p *Pages) user(v *visit) (account.User, error) {
+	u, err := p.Accounts.User(v.Context(), v.session.UserID)
+	if fault.Is(err, fault.NotFound) {
+		return u, session.ErrGone
+	}
+	return u, err
+}
+
+// redirect answers 303, so that a reload never posts again. Callers pass only
+// paths of ours or targets that were checked.
+func (p *Pages) redirect(w http.ResponseWriter, to string) {
+	w.Header().Set("Location", to)
+	w.WriteHeader(http.StatusSeeOther)
+}

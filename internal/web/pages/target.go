@@ -1,0 +1,102 @@
+package pages
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/wafer-auth/wafer/internal/client"
+	"github.com/wafer-auth/wafer/internal/fault"
+)
+
+// ownTargets are our pages that a form may lead to.
+var ownTargets = []string{"/", "/account"}
+
+// target is where a form leads when it is done. It is either one of our own pages
+// or, byte for byte, a registered redirect URI of a client: nothing else can be
+// made of a request, so that no page of ours sends people to strangers.
+type target struct {
+	ClientID string
+	ReturnTo string
+	Name     string // of the client, "" for our own pages
+	Host     string // where the client's URI leads, as people know it
+	origin   string // as a source expression of a Content-Security-Policy
+}
+
+var errTarget = fault.New(fault.Invalid, text("target.unknown"))
+
+// target reads client_id and return_to. Neither means: stay here.
+func (p *Pages) target(v *visit, clientID, returnTo string) (target, error) {
+	t := target{ClientID: clientID, ReturnTo: returnTo}
+	if clientID == "" {
+		if returnTo != "" && !slices.Contains(ownTargets, returnTo) {
+			return target{}, errTarget
+		}
+		return t, nil
+	}
+	c, err := p.Accounts.Client(v.Context(), clientID)
+	if fault.Is(err, fault.NotFound) || err == nil && (c.Disabled || !c.MaySend(returnTo)) {
+		return target{}, errTarget
+	}
+	if err != nil {
+		return target{}, err
+	}
+	return t.of(c)
+}
+
+func (t target) of(c client.Client) (target, error) {
+	u, err := url.Parse(t.ReturnTo)
+	if err != nil {
+		return target{}, errTarget
+	}
+	t.Name, t.Host, t.origin = c.Name, u.Host, u.Scheme+"://"+u.Host
+	if t.Name == "" {
+		t.Name = c.ID
+	}
+	if u.Host == "" { // a private-use scheme (RFC 8252 section 7.1)
+		t.Host, t.origin = u.Scheme+":", u.Scheme+":"
+	}
+	// The origin is written into a header where these have a meaning.
+	if strings.ContainsAny(t.origin, " \t\r\n;,'\"") {
+		return target{}, errTarget
+	}
+	return t, nil
+}
+
+// query reads the target of a page that is asked for.
+func (p *Pages) query(v *visit) (target, error) {
+	q := v.URL.Query()
+	if len(q["client_id"]) > 1 || len(q["return_to"]) > 1 {
+		return target{}, errTarget
+	}
+	return p.target(v, q.Get("client_id"), q.Get("return_to"))
+}
+
+// posted reads the target that a form brings back. It is checked again: a hidden
+// field is as free to write as a URL.
+func (p *Pages) posted(v *visit) (target, error) {
+	return p.target(v, v.fields["client_id"], v.fields["return_to"])
+}
+
+// or returns where to go, with a place of ours for who said nothing.
+func (t target) or(ours string) string {
+	if t.ReturnTo == "" {
+		return ours
+	}
+	return t.ReturnTo
+}
+
+// with returns one of our paths with this target in its query.
+func (t target) with(path string) string {
+	q := url.Values{}
+	if t.ClientID != "" {
+		q.Set("client_id", t.ClientID)
+	}
+	if t.ReturnTo != "" {
+		q.Set("return_to", t.ReturnTo)
+	}
+	if len(q) == 0 {
+		return path
+	}
+	return path + "?" + q.Encode()
+}
