@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/alecthomas/kong"
-	"github.com/goccy/go-yaml"
+	"go.yaml.in/yaml/v3"
 )
 
 // yamlFlags reads the file named by --config: flags of serve by their long
@@ -18,7 +18,7 @@ func yamlFlags(r io.Reader) (kong.Resolver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read config file: %w", err)
 	}
-	if err := yaml.UnmarshalWithOptions(b, &values, yaml.Strict()); err != nil {
+	if err := yaml.Unmarshal(b, &values); err != nil {
 		return nil, fmt.Errorf("config file: %w", err)
 	}
 	return values, nil

@@ -4,15 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
-	"unicode/utf8"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/lexer"
-	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/wafer-auth/wafer/internal/fault"
 )
@@ -119,11 +115,7 @@ func ParseDeclared(text []byte, dir string) (d Declared, warnings []string, err 
 	if len(text) > maxDeclared {
 		return Declared{}, nil, fault.New(fault.TooLarge, "The set-up is longer than 1 MiB.")
 	}
-	tokens, err := tokensOf(text)
-	if err != nil {
-		return Declared{}, nil, err
-	}
-	file, tree, err := decode(tokens)
+	file, tree, err := decode(text)
 	if err != nil {
 		return Declared{}, nil, err
 	}
@@ -138,101 +130,83 @@ func ParseDeclared(text []byte, dir string) (d Declared, warnings []string, err 
 	return Declared{apis: file.APIs, clients: file.Clients, roles: file.Roles, users: file.Users}, r.warnings, nil
 }
 
-// stand is put in the place of colons that are part of a word while the text is
-// split. It is of the private use area: no set-up needs it.
-const stand = "\uE000"
-
-// innerColon is a colon inside a word: one with no space, bracket or quote on
-// either side.
-var innerColon = regexp.MustCompile(`[^\s,\[\]{}"']:+[^\s,\[\]{}"':]`)
-
-// tokensOf splits a text into YAML tokens. Inside braces the library takes the
-// colon of a scope such as orders:read for that of a mapping; YAML 1.2 does so
-// only where space follows (section 7.3.3), so the library does not get to see
-// such colons. What no set-up needs is refused here: a few aliases can stand for a
-// text of any size, and the library does not bound how deep it goes.
-func tokensOf(text []byte) (token.Tokens, error) {
-	if !utf8.Valid(text) || bytes.Contains(text, []byte(stand)) {
-		return nil, fault.New(fault.Invalid, "The set-up is not UTF-8 text.")
+// decode reads the file, and where everything stands in it. tree is nil for a
+// file that holds nothing but comments.
+func decode(text []byte) (file declaredFile, tree *yaml.Node, err error) {
+	tree, err = parse(text)
+	if err != nil || tree == nil {
+		return declaredFile{}, nil, err
 	}
-	hide := func(word []byte) []byte { return bytes.ReplaceAll(word, []byte(":"), []byte(stand)) }
-	// Twice, because in a:b:c the first match takes the b.
-	hidden := innerColon.ReplaceAllFunc(innerColon.ReplaceAllFunc(text, hide), hide)
-	tokens := lexer.Tokenize(string(hidden))
-	depth, entries, line := 0, 0, 0
-	for _, t := range tokens {
-		t.Value, t.Origin = strings.ReplaceAll(t.Value, stand, ":"), strings.ReplaceAll(t.Origin, stand, ":")
-		if t.Position.Line != line {
-			entries, line = 0, t.Position.Line
-		}
-		switch t.Type {
-		case token.AliasType, token.AnchorType, token.MergeKeyType, token.TagType, token.DirectiveType, token.MappingKeyType:
-			return nil, fault.New(fault.Invalid, fmt.Sprintf("Set-up, line %d: anchors, aliases, tags, directives and complex keys are not supported.", line))
-		case token.MappingStartType, token.SequenceStartType:
-			depth++
-		case token.MappingEndType, token.SequenceEndType:
-			depth--
-		case token.SequenceEntryType:
-			entries++
-		}
-		if depth > maxNesting || entries > maxNesting {
-			return nil, fault.New(fault.Invalid, fmt.Sprintf("Set-up, line %d: nested too deeply.", line))
-		}
+	if err := plain(tree, 0); err != nil {
+		return declaredFile{}, nil, err
 	}
-	return tokens, nil
-}
-
-// decode reads the file from its tokens. The library panics on some texts.
-func decode(tokens token.Tokens) (file declaredFile, tree *ast.File, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fault.Wrap(fmt.Errorf("YAML library: %v", p), fault.Invalid, "The set-up is not YAML of the form that is documented.")
-		}
-	}()
-	if tree, err = parser.Parse(tokens, 0); err != nil {
-		return declaredFile{}, nil, yamlFault(err)
-	}
-	if len(tree.Docs) > 1 {
-		return declaredFile{}, nil, fault.New(fault.Invalid, "The set-up holds more than one YAML document.")
-	}
-	if isEmpty(tree) {
-		return declaredFile{}, tree, nil
-	}
-	if err := yaml.NodeToValue(tree.Docs[0].Body, &file, yaml.Strict()); err != nil {
+	strict := yaml.NewDecoder(bytes.NewReader(text))
+	strict.KnownFields(true)
+	if err := strict.Decode(&file); err != nil {
 		return declaredFile{}, nil, yamlFault(err)
 	}
 	return file, tree, nil
 }
 
-// isEmpty reports whether a file holds nothing but comments.
-func isEmpty(tree *ast.File) bool {
-	for _, doc := range tree.Docs {
-		switch doc.Body.(type) {
-		case nil, *ast.CommentGroupNode:
-		default:
-			return false
-		}
+// parse returns what is at the top of the one document.
+func parse(text []byte) (*yaml.Node, error) {
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	var doc, more yaml.Node
+	err := d.Decode(&doc)
+	if errors.Is(err, io.EOF) || err == nil && len(doc.Content) == 0 {
+		return nil, nil
 	}
-	return true
+	if err != nil {
+		return nil, yamlFault(err)
+	}
+	if err := d.Decode(&more); !errors.Is(err, io.EOF) {
+		return nil, fault.New(fault.Invalid, "The set-up holds more than one YAML document.")
+	}
+	return doc.Content[0], nil
 }
 
-// yamlFault is the parser's message with its line, but without the text around
-// it, which may hold a secret.
+// plain refuses what no set-up needs: a few aliases can stand for a text of any
+// size, a tag can make a value into another than it looks.
+func plain(n *yaml.Node, depth int) error {
+	if depth > maxNesting {
+		return fault.New(fault.Invalid, fmt.Sprintf("Set-up, line %d: nested too deeply.", n.Line))
+	}
+	if n.Kind == yaml.AliasNode || n.Anchor != "" || n.Style&yaml.TaggedStyle != 0 {
+		return fault.New(fault.Invalid, fmt.Sprintf("Set-up, line %d: anchors, aliases and tags are not supported.", n.Line))
+	}
+	for _, c := range n.Content {
+		if err := plain(c, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// What the library says of a mistake, as far as it holds nothing of the text
+// around it, which may be a secret.
+var (
+	yamlLine    = regexp.MustCompile(`line (\d+)`)
+	yamlUnknown = regexp.MustCompile(`field (\S{1,60}) not found`)
+	yamlTwice   = regexp.MustCompile(`key ("\S{1,60}") already defined`)
+)
+
+// yamlFault is the parser's complaint with its line.
 func yamlFault(err error) error {
-	var at yaml.Error
-	if !errors.As(err, &at) {
-		return fault.Wrap(err, fault.Invalid, "The set-up is not YAML of the form that is documented.")
+	text, line, what := err.Error(), "", "not YAML of the form that is documented"
+	if m := yamlLine.FindStringSubmatch(text); m != nil {
+		line = ", line " + m[1]
 	}
-	line := 0
-	if t := at.GetToken(); t != nil && t.Position != nil {
-		line = t.Position.Line
+	switch unknown, twice := yamlUnknown.FindStringSubmatch(text), yamlTwice.FindStringSubmatch(text); {
+	case unknown != nil:
+		what = fmt.Sprintf("unknown field %q", unknown[1])
+	case twice != nil:
+		what = "key " + twice[1] + " is there twice"
+	case strings.Contains(text, "exceeded max"):
+		what = "nested too deeply"
+	case strings.Contains(text, "cannot unmarshal"):
+		what = "a value of this type does not belong here"
 	}
-	message := at.GetMessage()
-	var kind *yaml.TypeError
-	if errors.As(err, &kind) {
-		message = "a value of this type does not belong here"
-	}
-	return fault.New(fault.Invalid, fmt.Sprintf("Set-up, line %d: %s.", line, message))
+	return fault.New(fault.Invalid, "Set-up"+line+": "+what+".")
 }
 
 // listed is all problems as one refusal.
@@ -241,7 +215,7 @@ func listed(problems []string) error {
 }
 
 // place notes where everything stands.
-func (f *declaredFile) place(tree *ast.File) {
+func (f *declaredFile) place(tree *yaml.Node) {
 	lines := linesOf(tree)
 	for i := range f.APIs {
 		f.APIs[i].at = at{lineAt(lines["apis"], i), "api " + f.APIs[i].ID}
@@ -265,34 +239,18 @@ func lineAt(lines []int, i int) int {
 }
 
 // linesOf finds the first line of each element of the lists at the top.
-func linesOf(tree *ast.File) map[string][]int {
+func linesOf(top *yaml.Node) map[string][]int {
 	lines := map[string][]int{}
-	for _, doc := range tree.Docs {
-		top, ok := doc.Body.(ast.MapNode)
-		if !ok {
-			continue
-		}
-		for it := top.MapRange(); it.Next(); {
-			list, ok := it.Value().(*ast.SequenceNode)
-			if !ok {
-				continue
-			}
-			for _, v := range list.Values {
-				lines[it.Key().GetToken().Value] = append(lines[it.Key().GetToken().Value], firstLine(v))
-			}
+	if top == nil || top.Kind != yaml.MappingNode {
+		return lines
+	}
+	for i := 0; i+1 < len(top.Content); i += 2 {
+		name, list := top.Content[i].Value, top.Content[i+1]
+		for _, v := range list.Content {
+			lines[name] = append(lines[name], v.Line)
 		}
 	}
 	return lines
-}
-
-// firstLine is where a node begins; that of a mapping is at its first key.
-func firstLine(n ast.Node) int {
-	if m, ok := n.(ast.MapNode); ok {
-		if it := m.MapRange(); it.Next() {
-			return it.Key().GetToken().Position.Line
-		}
-	}
-	return n.GetToken().Position.Line
 }
 
 // check finds what is wrong with the file alone.
