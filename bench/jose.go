@@ -39,7 +39,6 @@ func claims() []byte {
 // raw is the bare cryptography of an algorithm.
 type raw struct {
 	material any
-	hash     crypto.Hash
 	sign     func(input []byte) ([]byte, error)
 	verify   func(input, sig []byte) bool
 }

@@ -176,8 +176,6 @@ func assign[T any](field *T, value *T) {
 	}
 }
 
-func ptr[T any](v T) *T { return &v }
-
 // wrap says what was being done; a fault keeps its code and sentence.
 func wrap(err error, doing string) error {
 	if err == nil {
