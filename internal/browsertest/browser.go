@@ -77,6 +77,7 @@ func (t *Tab) prepare(v View) {
 	err := chromedp.Run(t.ctx,
 		emulation.SetDeviceMetricsOverride(v.Width, v.Height, 1, v.Width < 600),
 		emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}),
+		emulation.SetFocusEmulationEnabled(true), // as if the window were in front
 		emulation.SetScriptExecutionDisabled(v.NoScript),
 	)
 	if err != nil {

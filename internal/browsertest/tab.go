@@ -54,20 +54,25 @@ func (t *Tab) Send(keys string) {
 	}
 }
 
-// Press clicks on what the selector finds and waits for the page that follows.
+// Press presses the button or link that the selector finds, as Enter does when it
+// has the focus, and waits for the page that follows.
 func (t *Tab) Press(selector string) {
 	t.t.Helper()
-	ctx, cancel := context.WithTimeout(t.ctx, patience)
-	defer cancel()
-	if _, err := chromedp.RunResponse(ctx, chromedp.Click(selector, chromedp.ByQuery)); err != nil {
-		t.t.Fatalf("press %s: %v", selector, err)
-	}
+	t.Focus(selector)
+	t.Send(Enter)
 }
 
-// Click clicks on what the selector finds; no page follows.
-func (t *Tab) Click(selector string) {
+// Focus puts the focus on what the selector finds.
+func (t *Tab) Focus(selector string) {
 	t.t.Helper()
-	t.run("click "+selector, chromedp.Click(selector, chromedp.ByQuery))
+	t.run("focus "+selector, chromedp.Focus(selector, chromedp.ByQuery))
+}
+
+// AwaitFocus waits until what the selector finds has the focus: browsers give it to
+// a field with autofocus only after the page is loaded.
+func (t *Tab) AwaitFocus(selector string) {
+	t.t.Helper()
+	t.run("wait for the focus on "+selector, chromedp.WaitReady(selector+":focus", chromedp.ByQuery))
 }
 
 // URL returns where the tab is.

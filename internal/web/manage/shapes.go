@@ -35,7 +35,7 @@ type NewUser struct {
 	Name         string   `json:"name"`
 	Password     string   `json:"password"`
 	PasswordHash string   `json:"password_hash"`
-	Roles        []string `json:"roles"`
+	Roles        []string `json:"roles,omitempty"`
 	Disabled     bool     `json:"disabled"`
 }
 
@@ -75,11 +75,11 @@ type NewClient struct {
 	Kind         string              `json:"kind"`
 	FirstParty   bool                `json:"first_party"`
 	Secret       string              `json:"secret"`
-	RedirectURIs []string            `json:"redirect_uris"`
-	Origins      []string            `json:"origins"`
-	Grants       []string            `json:"grants"`
-	APIs         map[string][]string `json:"apis"`
-	Serves       []string            `json:"serves"`
+	RedirectURIs []string            `json:"redirect_uris,omitempty"`
+	Origins      []string            `json:"origins,omitempty"`
+	Grants       []string            `json:"grants,omitempty"`
+	APIs         map[string][]string `json:"apis,omitempty"`
+	Serves       []string            `json:"serves,omitempty"`
 	Disabled     bool                `json:"disabled"`
 }
 
@@ -151,7 +151,7 @@ type NewAPI struct {
 	ID       string   `json:"id"`
 	Name     string   `json:"name"`
 	Token    Token    `json:"token"`
-	Scopes   []string `json:"scopes"`
+	Scopes   []string `json:"scopes,omitempty"`
 	Stale    string   `json:"stale"`
 	Disabled bool     `json:"disabled"`
 }

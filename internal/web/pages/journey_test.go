@@ -69,7 +69,7 @@ func TestJourneyByKeyboardWithoutJavaScript(t *testing.T) {
 	if lead := tab.Text(".lead"); !strings.Contains(lead, "The shop") || !strings.Contains(lead, strings.TrimPrefix(at.url, "http://")) {
 		t.Errorf("the page says %q, not where it leads", lead)
 	}
-	// The focus is on the login already.
+	tab.AwaitFocus("#login") // nobody has to press Tab first
 	tab.Keys(ada)
 	tab.Keys(browsertest.Next)
 	tab.Keys("not the password")
@@ -80,9 +80,7 @@ func TestJourneyByKeyboardWithoutJavaScript(t *testing.T) {
 	if got := tab.Attribute("#login", "value"); got != ada {
 		t.Errorf("the login is %q", got)
 	}
-	if got := browsertest.Eval[string](tab, "document.activeElement.id"); got != "password" {
-		t.Errorf("the focus is on %q, want the password", got)
-	}
+	tab.AwaitFocus("#password")
 	tab.Keys(good)
 	tab.Send(browsertest.Enter)
 	if got := tab.URL(); got != at.url+"/callback" {
@@ -140,6 +138,7 @@ func TestBrowserBlocksARedirectThatThePolicyDoesNotName(t *testing.T) {
 		for (const [n, v] of [["client_id", "local-shop"], ["return_to", "`+at.url+`/callback"]]) {
 			const i = document.createElement("input"); i.type = "hidden"; i.name = n; i.value = v; f.append(i);
 		} return true; })()`)
+	tab.AwaitFocus("#login")
 	tab.Keys(ada + browsertest.Next + good + browsertest.Enter)
 	tab.AwaitProblem("form-action")
 	if got := at.last(); got != "" {
@@ -152,8 +151,10 @@ func TestPasswordCanBeShownAndIsHiddenAgainWhenSent(t *testing.T) {
 	g := newLocalRig(t)
 	tab := browsertest.Open(t, browsertest.View{})
 	tab.Go(g.url + "/login")
+	tab.AwaitFocus("#login")
 	tab.Keys(ada + browsertest.Next + good)
-	tab.Click(".show")
+	tab.Focus(".show")
+	tab.Keys(browsertest.Space)
 	if got := tab.Attribute("#password", "type"); got != "text" {
 		t.Errorf("after Show: %s", got)
 	}
@@ -193,6 +194,7 @@ func TestPagesFitAPhone(t *testing.T) {
 		look(path)
 	}
 	tab.Go(g.url + "/login")
+	tab.AwaitFocus("#login")
 	tab.Keys(ada + browsertest.Next + good)
 	tab.Send(browsertest.Enter)
 	for _, path := range []string{"/", "/account", "/logout"} {
@@ -230,12 +232,14 @@ func TestPhotographs(t *testing.T) {
 		tab.Go(g.url + "/login?return_to=https://evil.example/")
 		shoot("problem")
 		tab.Go(g.url + "/login?client_id=local-shop&return_to=" + at.url + "/callback")
+		tab.AwaitFocus("#login")
 		tab.Keys(ada)
 		shoot("login")
 		tab.Keys(browsertest.Next + "wrong")
 		tab.Send(browsertest.Enter)
 		shoot("login-refused")
 		tab.Go(g.url + "/login")
+		tab.AwaitFocus("#login")
 		tab.Keys(ada + browsertest.Next + good)
 		tab.Send(browsertest.Enter)
 		g.clock.forward(2 * time.Minute)
