@@ -57,8 +57,8 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 bench: ## measure against peers; BENCH=regexp selects rows
 	@cd bench && BENCH='$(BENCH)' $(GO) run .
 
-images: build ## photograph the pages of the demo into docs/images (needs Chromium)
-	@scripts/images bin/wafer $(IMAGES)
+images: ## photograph the pages of the demo into docs/images (needs Chromium)
+	$(GO) test ./cmd/wafer -run TestDemoInABrowser -count=1 -images $(abspath $(IMAGES))
 
 clean: ## remove what the other targets built
 	rm -rf bin
