@@ -88,11 +88,11 @@ func (c *claims) has(n name) bool { return c.seen&(1<<n) != 0 }
 // readClaims types the members it knows and refuses the whole when one of them
 // has the wrong type: a claim that cannot be read is never a claim left out.
 // What is not strict JSON is ErrMalformed.
-func (v *Verifier) readClaims(c *claims, object []byte) error {
-	c.id.object = string(object)
+func (v *Verifier) readClaims(c *claims, object string) error {
+	c.id.object = object
 	var found [nameActive + 1]string
-	if !plainObject(c.id.object, &found) {
-		members, err := jose.Members(object)
+	if !plainObject(object, &found) {
+		members, err := jose.Members([]byte(object))
 		if err != nil {
 			return ErrMalformed
 		}

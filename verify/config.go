@@ -98,6 +98,7 @@ type Verifier struct {
 	stale               Policy
 	leeway, maxLifetime time.Duration
 	limits              jose.Limits
+	headers             jose.Headers
 	now                 func() time.Time
 	log                 *slog.Logger
 }

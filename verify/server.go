@@ -126,7 +126,7 @@ func (v *Verifier) ask(ctx context.Context, q question) (*claims, error) {
 		return nil, unavailable("ask the issuer", err)
 	}
 	c := &claims{}
-	if err := v.readClaims(c, body); err != nil {
+	if err := v.readClaims(c, string(body)); err != nil {
 		return nil, fmt.Errorf("%w: the issuer's answer cannot be read", ErrUnavailable)
 	}
 	return c, nil

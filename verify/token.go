@@ -45,7 +45,7 @@ func (v *Verifier) Token(ctx context.Context, token string) (*Identity, error) {
 
 // jwt checks all of a signed token that can be checked here.
 func (v *Verifier) jwt(ctx context.Context, signed string) (*claims, error) {
-	m, err := jose.Parse(signed, v.limits)
+	m, err := v.headers.Parse(signed, v.limits)
 	if err != nil {
 		return nil, fromJOSE(err)
 	}
@@ -57,7 +57,7 @@ func (v *Verifier) jwt(ctx context.Context, signed string) (*claims, error) {
 	}
 	// Nothing of these claims is used before the signature is checked, except to refuse:
 	// a token for somebody else, or one long expired, must not make us fetch keys.
-	c, err := v.claimsOf(m.UnverifiedPayload())
+	c, err := v.claimsOf(m.UnverifiedText())
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (v *Verifier) unwrap(token string) (string, error) {
 }
 
 // claimsOf reads and judges the claims of a JWT access token (RFC 9068 section 4).
-func (v *Verifier) claimsOf(payload []byte) (*claims, error) {
+func (v *Verifier) claimsOf(payload string) (*claims, error) {
 	c := &claims{id: Identity{Kind: Token}}
 	if err := v.readClaims(c, payload); err != nil {
 		return nil, err

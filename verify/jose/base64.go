@@ -1,6 +1,10 @@
 package jose
 
-import "encoding/base64"
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"strings"
+)
 
 // EncodeSegment returns b as base64url without padding.
 func EncodeSegment(b []byte) string {
@@ -11,64 +15,94 @@ func EncodeSegment(b []byte) string {
 // it accepts is exactly what EncodeSegment gives for the result; anything else,
 // padding, line breaks and stray trailing bits included, is ErrMalformed.
 func DecodeSegment(s string) ([]byte, error) {
-	return appendSegment(nil, []byte(s))
+	b := make([]byte, decodedLen(s))
+	if !decodeSegment(b, s) {
+		return nil, errSegment()
+	}
+	return b, nil
 }
 
-// appendSegment appends the decoded segment to dst.
+func errSegment() error { return malformed("not canonical base64url") }
+
+func decodedLen(s string) int { return base64.RawURLEncoding.DecodedLen(len(s)) }
+
+// decodeSegment fills dst, which is decodedLen(s) long, and reports whether s was
+// canonical.
 //
 // encoding/base64 will not do: even when strict it skips CR and LF, so that a
 // token has many spellings. Here every byte is looked up and must be in the
 // alphabet.
-func appendSegment(dst, segment []byte) ([]byte, error) {
-	start := len(dst)
-	dst = append(dst, make([]byte, base64.RawURLEncoding.DecodedLen(len(segment)))...)
-	out := dst[start:]
+func decodeSegment(dst []byte, s string) bool {
 	// bad gathers the marks of bytes outside the alphabet, for one check at the end.
-	var bad byte
-	table := &sextets
-	for len(segment) >= 4 && len(out) >= 3 {
-		in := (*[4]byte)(segment) // one bounds check for four bytes
-		a, b, c, d := table[in[0]], table[in[1]], table[in[2]], table[in[3]]
-		bad |= a | b | c | d
-		out[0], out[1], out[2] = a<<2|b>>4, b<<4|c>>2, c<<6|d
-		segment, out = segment[4:], out[3:]
+	var bad uint32
+	t := &sextets
+	for len(s) >= 8 && len(dst) >= 8 {
+		high := t[0][s[0]] | t[1][s[1]] | t[2][s[2]] | t[3][s[3]]
+		low := t[0][s[4]] | t[1][s[5]] | t[2][s[6]] | t[3][s[7]]
+		bad |= high | low
+		// Eight bytes are written, of which the last two are the next ones' place.
+		binary.BigEndian.PutUint64(dst, uint64(high)<<40|uint64(low)<<16)
+		s, dst = s[8:], dst[6:]
 	}
-	switch len(segment) {
+	for len(s) >= 4 && len(dst) >= 3 {
+		group := t[0][s[0]] | t[1][s[1]] | t[2][s[2]] | t[3][s[3]]
+		bad |= group
+		dst[0], dst[1], dst[2] = byte(group>>16), byte(group>>8), byte(group)
+		s, dst = s[4:], dst[3:]
+	}
+	// What is left of a group is one or two bytes, and bits that belong to none.
+	switch len(s) {
 	case 1:
-		bad = outside
+		return false
 	case 2:
-		a, b := sextets[segment[0]], sextets[segment[1]]
-		bad |= a | b
-		if b&0x0f != 0 { // bits that belong to no byte
-			bad = outside
-		}
-		out[0] = a<<2 | b>>4
+		group := t[0][s[0]] | t[1][s[1]]
+		bad |= group | group<<16
+		dst[0] = byte(group >> 16)
 	case 3:
-		a, b, c := sextets[segment[0]], sextets[segment[1]], sextets[segment[2]]
-		bad |= a | b | c
-		if c&0x03 != 0 {
-			bad = outside
-		}
-		out[0], out[1] = a<<2|b>>4, b<<4|c>>2
+		group := t[0][s[0]] | t[1][s[1]] | t[2][s[2]]
+		bad |= group | group<<24
+		dst[0], dst[1] = byte(group>>16), byte(group>>8)
 	}
-	if bad&outside != 0 {
-		return nil, malformed("not canonical base64url")
-	}
-	return dst, nil
+	return bad&outside == 0
 }
 
-// outside marks, in the two bits a sextet does not use, a byte that is not in the
-// alphabet.
-const outside = 0xC0
-
-var sextets = sextetTable("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
-
-func sextetTable(alphabet string) (table [256]byte) {
-	for i := range table {
-		table[i] = outside
+// decodeText decodes s into a string, through a window on the stack: a string made
+// from a slice would be a second allocation.
+func decodeText(s string) (string, bool) {
+	var window [240]byte
+	const step = len(window) / 3 * 4
+	var text strings.Builder
+	text.Grow(decodedLen(s))
+	for len(s) > step {
+		if !decodeSegment(window[:], s[:step]) {
+			return "", false
+		}
+		text.Write(window[:])
+		s = s[step:]
 	}
-	for i := range len(alphabet) {
-		table[alphabet[i]] = byte(i)
+	rest := window[:decodedLen(s)]
+	if !decodeSegment(rest, s) {
+		return "", false
 	}
-	return table
+	text.Write(rest)
+	return text.String(), true
+}
+
+// outside marks, in bits that a group of four sextets does not use, a byte that is
+// not in the alphabet.
+const outside = 0xFF000000
+
+// sextets gives the value of a byte, shifted to each of the four places in a group.
+var sextets = sextetTables("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+func sextetTables(alphabet string) (tables [4][256]uint32) {
+	for place := range tables {
+		for i := range tables[place] {
+			tables[place][i] = outside
+		}
+		for i := range len(alphabet) {
+			tables[place][alphabet[i]] = uint32(i) << (18 - 6*place)
+		}
+	}
+	return tables
 }

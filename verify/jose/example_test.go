@@ -84,3 +84,26 @@ func ExampleMembers() {
 	// exp 1900000000.5
 	// malformed: duplicate JSON member
 }
+
+func ExampleHeaders() {
+	key, err := jose.NewKey(jose.HS256, "k1", []byte("a secret of 32 bytes, or of more"))
+	if err != nil {
+		panic(err)
+	}
+	var headers jose.Headers // one for each verifier
+	for _, user := range []string{"ada", "bob"} {
+		token, err := jose.Sign(key, jose.Header{Type: "at+jwt"}, []byte(`{"sub":"`+user+`"}`))
+		if err != nil {
+			panic(err)
+		}
+		m, err := headers.Parse(token, jose.Limits{}) // bob's header is ada's
+		if err != nil {
+			panic(err)
+		}
+		payload, err := m.Verify(key)
+		fmt.Println(m.Header.KeyID, string(payload), err)
+	}
+	// Output:
+	// k1 {"sub":"ada"} <nil>
+	// k1 {"sub":"bob"} <nil>
+}

@@ -62,6 +62,21 @@ func parseHeader(b []byte) (rawHeader, error) {
 	return h, nil
 }
 
+// signedHeader reads the decoded protected header of a signed token.
+func signedHeader(b []byte) (Header, error) {
+	h, err := parseHeader(b)
+	if err != nil {
+		return Header{}, err
+	}
+	if h.Encryption != "" {
+		return Header{}, malformed("a signed token has no enc")
+	}
+	if h.Algorithm.traits().family == familyNone {
+		return Header{}, ErrAlgorithm
+	}
+	return h.Header, nil
+}
+
 func (h *rawHeader) set(f field) (err error) {
 	switch string(f.name) {
 	case "alg":

@@ -274,7 +274,7 @@ func partyInfo(raw []byte) ([]byte, bool) {
 	if err != nil {
 		return nil, false
 	}
-	b, err := appendSegment(nil, encoded)
+	b, err := DecodeSegment(string(encoded))
 	return b, err == nil
 }
 

@@ -236,7 +236,7 @@ func (j jwk) octets(name string, size int) ([]byte, error) {
 	if err != nil {
 		return nil, badKey("bad JWK member %q", name)
 	}
-	b, err := appendSegment(nil, encoded)
+	b, err := DecodeSegment(string(encoded))
 	if err != nil || len(b) == 0 || size != 0 && len(b) != size {
 		return nil, badKey("bad JWK member %q", name)
 	}

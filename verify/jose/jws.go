@@ -1,7 +1,6 @@
 package jose
 
 import (
-	"bytes"
 	"encoding/base64"
 	"strings"
 )
@@ -12,10 +11,19 @@ type Message struct {
 	// the header, decides the algorithm.
 	Header Header
 
-	signed    []byte
-	payload   []byte
-	signature []byte
+	signed  string // the token up to its signature
+	payload string
+	headers *Headers // to tell when the header, which was not known, is verified
+
+	// The signature lies in the message itself unless it is longer than usual. No
+	// slice of short is kept, so that a message can live on its reader's stack.
+	long  []byte
+	short [usualSignature]byte
+	size  int
 }
+
+// usualSignature is as long as those of RSA with 2048 bits.
+const usualSignature = 256
 
 // Sign returns payload as a compact JWS under k. The header's algorithm and key id
 // are the key's; h adds Type and ContentType. A key that cannot sign, or an empty
@@ -67,6 +75,14 @@ func Verify(token string, k *Key) (Header, []byte, error) {
 // Parse reads a compact JWS: three non-empty segments, a strict header that names
 // a signature algorithm of this package, no extension. It checks no signature.
 func Parse(token string, l Limits) (*Message, error) {
+	if len(token) > l.orDefault().Token {
+		return nil, ErrTooLarge // before anything is allocated
+	}
+	return new(Message).read(token, l)
+}
+
+// read fills m, of which only headers may be set, and returns it.
+func (m *Message) read(token string, l Limits) (*Message, error) {
 	l = l.orDefault()
 	if len(token) > l.Token {
 		return nil, ErrTooLarge
@@ -82,63 +98,80 @@ func Parse(token string, l Limits) (*Message, error) {
 	if last == first+1 || strings.IndexByte(token[first+1:last], '.') >= 0 {
 		return nil, malformed("not three segments")
 	}
-
-	// One allocation holds the bytes that were signed and all that is decoded.
-	buf := make([]byte, 0, len(token)+len(token)*3/4)
-	buf = append(buf, token...)
-	signed := buf[:last:last]
-	header, rest, err := decodeNext(buf, buf[:first])
+	m.signed = token[:last]
+	if h := m.headers.find(token[:first]); h != nil {
+		m.Header, m.headers = *h, nil
+		if err := m.readRest(token[first+1:last], token[last+1:]); err != nil {
+			return nil, err
+		}
+		return m, nil
+	}
+	header, err := DecodeSegment(token[:first])
 	if err != nil {
 		return nil, err
 	}
-	payload, rest, err := decodeNext(rest, buf[first+1:last])
-	if err != nil {
+	if err := m.readRest(token[first+1:last], token[last+1:]); err != nil {
 		return nil, err
 	}
-	signature, _, err := decodeNext(rest, buf[last+1:len(token)])
-	if err != nil {
+	if m.Header, err = signedHeader(header); err != nil {
 		return nil, err
 	}
-	h, err := parseHeader(header)
-	if err != nil {
-		return nil, err
-	}
-	if h.Encryption != "" {
-		return nil, malformed("a signed token has no enc")
-	}
-	if h.Algorithm.traits().family == familyNone {
-		return nil, ErrAlgorithm
-	}
-	return &Message{Header: h.Header, signed: signed, payload: payload, signature: signature}, nil
+	return m, nil
 }
 
-// decodeNext decodes segment behind what buf holds already.
-func decodeNext(buf, segment []byte) (decoded, rest []byte, err error) {
-	start := len(buf)
-	rest, err = appendSegment(buf, segment)
-	if err != nil {
-		return nil, nil, err
+func (m *Message) readRest(payload, signature string) error {
+	m.size = decodedLen(signature)
+	if m.size > len(m.short) {
+		m.long = make([]byte, m.size)
 	}
-	return rest[start:len(rest):len(rest)], rest, nil
+	if !decodeSegment(m.signature(), signature) {
+		return errSegment()
+	}
+	var ok bool
+	if m.payload, ok = decodeText(payload); !ok {
+		return errSegment()
+	}
+	return nil
 }
 
-// Verify checks the signature with k and returns the payload, which must not be
-// changed. The token must name the algorithm that k is bound to.
+func (m *Message) signature() []byte {
+	if m.long != nil {
+		return m.long
+	}
+	return m.short[:m.size]
+}
+
+// Verify checks the signature with k and returns the payload. The token must name
+// the algorithm that k is bound to.
 func (m *Message) Verify(k *Key) ([]byte, error) {
+	if err := m.check(k); err != nil {
+		return nil, err
+	}
+	return []byte(m.payload), nil
+}
+
+func (m *Message) check(k *Key) error {
 	if k == nil {
-		return nil, badKey("no key")
+		return badKey("no key")
 	}
 	if !k.alg.matches(m.Header.Algorithm) {
-		return nil, ErrAlgorithm
+		return ErrAlgorithm
 	}
-	if !k.verify(m.signed, m.signature) {
-		return nil, ErrSignature
+	if !k.verify(m.signed, m.signature()) {
+		return ErrSignature
 	}
-	return m.payload, nil
+	if m.headers != nil {
+		m.headers.keep(m.signed[:strings.IndexByte(m.signed, '.')])
+	}
+	return nil
 }
 
 // UnverifiedPayload returns a copy of the payload that nobody has vouched for. It
 // serves to show a token to a person or to refuse one early; never to grant.
 func (m *Message) UnverifiedPayload() []byte {
-	return bytes.Clone(m.payload)
+	return []byte(m.payload)
 }
+
+// UnverifiedText returns the payload that nobody has vouched for without copying
+// it. What was read from it may be used once Verify has returned no error.
+func (m *Message) UnverifiedText() string { return m.payload }

@@ -28,7 +28,7 @@ type Key struct {
 
 	verifyOnly bool // its JWK allows no signing
 	secret     []byte
-	macs       *sync.Pool // of keyed hash.Hash
+	macs       *sync.Pool // of *keyed
 	rsaPrivate *rsa.PrivateKey
 	rsaPublic  *rsa.PublicKey
 	ecPrivate  *ecdsa.PrivateKey
@@ -188,7 +188,7 @@ func (k *Key) setSecret(secret []byte) error {
 	k.secret = bytes.Clone(secret)
 	h := t.hash
 	shared := k.secret
-	k.macs = &sync.Pool{New: func() any { return hmac.New(h.New, shared) }}
+	k.macs = &sync.Pool{New: func() any { return &keyed{Hash: hmac.New(h.New, shared)} }}
 	return nil
 }
 

@@ -21,14 +21,14 @@ func (k *Key) sign(input []byte) ([]byte, error) {
 	t := k.alg.traits()
 	switch t.family {
 	case familyHMAC:
-		return k.mac(input, nil), nil
+		return k.mac(input), nil
 	case familyRSA:
-		return rsa.SignPKCS1v15(nil, k.rsaPrivate, t.hash, digest(t.hash, input))
+		return rsa.SignPKCS1v15(nil, k.rsaPrivate, t.hash, digest(t.hash, input, new([sha512.Size]byte)))
 	case familyPSS:
 		opts := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
-		return rsa.SignPSS(rand.Reader, k.rsaPrivate, t.hash, digest(t.hash, input), opts)
+		return rsa.SignPSS(rand.Reader, k.rsaPrivate, t.hash, digest(t.hash, input, new([sha512.Size]byte)), opts)
 	case familyECDSA:
-		r, s, err := ecdsa.Sign(rand.Reader, k.ecPrivate, digest(t.hash, input))
+		r, s, err := ecdsa.Sign(rand.Reader, k.ecPrivate, digest(t.hash, input, new([sha512.Size]byte)))
 		if err != nil {
 			return nil, err
 		}
@@ -45,21 +45,28 @@ func (k *Key) sign(input []byte) ([]byte, error) {
 }
 
 // verify reports whether signature is k's over input.
-func (k *Key) verify(input, signature []byte) bool {
+func (k *Key) verify(input string, signature []byte) bool {
 	t := k.alg.traits()
+	if t.family == familyHMAC {
+		return k.verifyMAC(input, signature)
+	}
+	// The copy of a usual token stays on the stack.
+	var room [1 << 10]byte
+	signed := append(room[:0], input...)
+	if t.family == familyEd25519 {
+		return ed25519.Verify(k.edPublic, signed, signature)
+	}
+	var sumRoom [sha512.Size]byte
+	sum := digest(t.hash, signed, &sumRoom)
 	switch t.family {
-	case familyHMAC:
-		var buf [sha512.Size]byte
-		return hmac.Equal(signature, k.mac(input, buf[:0]))
 	case familyRSA:
-		return rsa.VerifyPKCS1v15(k.rsaPublic, t.hash, digest(t.hash, input), signature) == nil
+		return rsa.VerifyPKCS1v15(k.rsaPublic, t.hash, sum, signature) == nil
 	case familyPSS:
 		opts := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
-		return rsa.VerifyPSS(k.rsaPublic, t.hash, digest(t.hash, input), signature, opts) == nil
+		// crypto/rsa lets this one escape, and the others shall not pay for it.
+		return rsa.VerifyPSS(k.rsaPublic, t.hash, bytes.Clone(sum), signature, opts) == nil
 	case familyECDSA:
-		return k.verifyECDSA(digest(t.hash, input), signature)
-	case familyEd25519:
-		return ed25519.Verify(k.edPublic, input, signature)
+		return k.verifyECDSA(sum, signature)
 	}
 	return false
 }
@@ -104,26 +111,45 @@ func derSignature(r, s []byte) []byte {
 	return der
 }
 
-// mac appends the HMAC of input to dst. Keyed states are reused: keying costs as
-// much as hashing a short token.
-func (k *Key) mac(input, dst []byte) []byte {
-	h := k.macs.Get().(hash.Hash)
+// keyed is an HMAC whose key is set, and a place for its result. Both are reused:
+// keying costs as much as hashing a short token.
+type keyed struct {
+	hash.Hash
+	sum    [sha512.Size]byte
+	window [512]byte
+}
+
+func (k *Key) mac(input []byte) []byte {
+	h := k.macs.Get().(*keyed)
 	defer k.macs.Put(h)
 	h.Reset()
 	h.Write(input)
-	return h.Sum(dst)
+	return h.Sum(nil)
 }
 
-func digest(h crypto.Hash, input []byte) []byte {
+func (k *Key) verifyMAC(input string, signature []byte) bool {
+	h := k.macs.Get().(*keyed)
+	defer k.macs.Put(h)
+	h.Reset()
+	for input != "" {
+		n := copy(h.window[:], input)
+		h.Write(h.window[:n])
+		input = input[n:]
+	}
+	return hmac.Equal(signature, h.Sum(h.sum[:0]))
+}
+
+// digest hashes input into the caller's room.
+func digest(h crypto.Hash, input []byte, room *[sha512.Size]byte) []byte {
 	switch h {
 	case crypto.SHA256:
 		sum := sha256.Sum256(input)
-		return sum[:]
+		return append(room[:0], sum[:]...)
 	case crypto.SHA384:
 		sum := sha512.Sum384(input)
-		return sum[:]
+		return append(room[:0], sum[:]...)
 	default:
-		sum := sha512.Sum512(input)
-		return sum[:]
+		*room = sha512.Sum512(input)
+		return room[:]
 	}
 }
