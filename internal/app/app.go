@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/admin"
@@ -49,6 +50,7 @@ type App struct {
 	admin     *admin.Service
 	public    http.Handler
 	local     http.Handler
+	closed    sync.Once
 	bootstrap string // the one-time administrator token on offer, "" for none
 }
 
@@ -227,15 +229,17 @@ func (a *App) OfferBootstrap(ctx context.Context) error {
 // Bootstrap returns the one-time administrator token on offer.
 func (a *App) Bootstrap() (text string, offered bool) { return a.bootstrap, a.bootstrap != "" }
 
-// Close waits for what is being written and releases the data folder.
+// Close waits for what is being written and releases the data folder. A second
+// call does nothing.
 func (a *App) Close() error {
 	var errs []error
-	if a.store != nil {
-		errs = append(errs, a.store.Close())
-	}
-	if a.dir != nil {
-		errs = append(errs, a.dir.close())
-	}
-	a.store, a.dir = nil, nil
+	a.closed.Do(func() {
+		if a.store != nil {
+			errs = append(errs, a.store.Close())
+		}
+		if a.dir != nil {
+			errs = append(errs, a.dir.close())
+		}
+	})
 	return errors.Join(errs...)
 }

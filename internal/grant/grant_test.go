@@ -42,7 +42,7 @@ func TestAccessTokenIsRFC9068(t *testing.T) {
 	now := float64(h.clock.now().Unix())
 	want := map[string]any{
 		"iss": issuer, "sub": h.ada.ID, "aud": orders, "iat": now, "exp": now + 300, "client_id": "shop",
-		"scope": "orders:read", "sid": s.ID, "auth_time": now,
+		"scope": "orders:read", "sid": s.ID, "auth_time": now, "acr": "aal1",
 	}
 	for name, v := range want {
 		if claims[name] != v {

@@ -107,7 +107,7 @@ func (s *Service) aboutSession(ctx context.Context, caller client.Client, q Ques
 	a := Answer{
 		Active: true, TokenType: "session", Issuer: s.Issuer, Subject: st.User.ID, ClientID: st.Session.ClientID,
 		Scope: join(userScopes(st.User, st.Roles, st.API)), SessionID: st.Session.ID, IssuedAt: st.Session.CreatedAt.Unix(),
-		ExpiresAt: st.Session.ExpiresAt.Unix(), AuthTime: unix(st.Session.AuthTime), AMR: st.Session.AMR, RSN: st.RSN,
+		ExpiresAt: st.Session.ExpiresAt.Unix(), AuthTime: unix(st.Session.AuthTime), ACR: st.Session.ACR(), AMR: st.Session.AMR, RSN: st.RSN,
 	}
 	if st.API != nil {
 		a.Audience = st.API.Audience(s.Issuer)

@@ -40,7 +40,7 @@ func (s *Service) claims(st State, scopes []string, now time.Time) token.Access 
 		a.Subject = st.User.ID
 	}
 	if st.Session != nil {
-		a.SessionID, a.AuthTime, a.AMR = st.Session.ID, st.Session.AuthTime, st.Session.AMR
+		a.SessionID, a.AuthTime, a.ACR, a.AMR = st.Session.ID, st.Session.AuthTime, st.Session.ACR(), st.Session.AMR
 		if end := st.Session.ExpiresAt.Truncate(time.Second); a.ExpiresAt.After(end) {
 			a.ExpiresAt = end // no token outlives its session
 		}

@@ -31,6 +31,10 @@ func (s Session) Live(now time.Time) bool {
 	return now.Before(s.IdleUntil) && now.Before(s.ExpiresAt)
 }
 
+// ACR returns how surely the person is known, in the levels of NIST SP 800-63:
+// "aal1" for one factor. There is no second one yet.
+func (s Session) ACR() string { return "aal1" }
+
 // Store keeps sessions. Ending one is an effect (revoke.Effects).
 type Store interface {
 	// StartSession adds a session, with the effects, in one transaction. A
