@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -22,20 +23,23 @@ type apiCommands struct {
 
 // tokenFlags are what add and edit share.
 type tokenFlags struct {
-	Name       *string   `help:"Name for showing."`
-	Format     string    `help:"Shape of the tokens: jwt, jwe or opaque." placeholder:"FORMAT"`
-	Alg        string    `help:"Signature: HS256..512, RS256..512, PS256..512, ES256..512, EdDSA." placeholder:"ALG"`
-	Lifetime   string    `help:"How long a token lives, such as 5m." placeholder:"TIME"`
-	EncryptAlg string    `help:"For jwe: RSA-OAEP-256, ECDH-ES or ECDH-ES+A256KW." placeholder:"ALG"`
-	JWKFile    string    `name:"jwk-file" help:"For jwe: the API's public key." type:"existingfile" placeholder:"FILE"`
-	Scope      *[]string `help:"Scope; may be repeated." placeholder:"SCOPE"`
-	Stale      *string   `help:"What verifiers do without fresh revocations: strict, degrade or open." placeholder:"POLICY"`
+	Name       *string  `help:"Name for showing."`
+	Format     string   `help:"Shape of the tokens: jwt, jwe or opaque." placeholder:"FORMAT"`
+	Alg        string   `help:"Signature: HS256..512, RS256..512, PS256..512, ES256..512, EdDSA." placeholder:"ALG"`
+	Lifetime   string   `help:"How long a token lives, such as 5m." placeholder:"TIME"`
+	EncryptAlg string   `help:"For jwe: RSA-OAEP-256, ECDH-ES or ECDH-ES+A256KW." placeholder:"ALG"`
+	JWKFile    string   `name:"jwk-file" help:"For jwe: the API's public key." type:"existingfile" placeholder:"FILE"`
+	Scope      []string `help:"Scope; may be repeated." placeholder:"SCOPE"`
+	Stale      *string  `help:"What verifiers do without fresh revocations: strict, degrade or open." placeholder:"POLICY"`
 }
 
 func (f tokenFlags) token() (manage.Token, error) {
 	t := manage.Token{Format: f.Format, Alg: f.Alg, Lifetime: f.Lifetime}
-	if f.JWKFile == "" {
+	if f.JWKFile == "" && f.EncryptAlg == "" {
 		return t, nil
+	}
+	if f.JWKFile == "" || f.EncryptAlg == "" {
+		return t, errors.New("encryption needs both --encrypt-alg and --jwk-file")
 	}
 	b, err := os.ReadFile(f.JWKFile)
 	if err != nil {
@@ -64,19 +68,29 @@ func (c *apiAdd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	in := manage.NewAPI{ID: c.ID, Name: deref(c.Name), Token: t, Scopes: deref(c.Scope), Stale: deref(c.Stale)}
-	return e.with(func(m *manager) error {
+	in := manage.NewAPI{ID: c.ID, Name: deref(c.Name), Token: t, Scopes: c.Scope, Stale: deref(c.Stale)}
+	return e.withNew(func(m *manager) error {
 		var out manage.API
 		if err := m.call(http.MethodPost, "/apis", in, &out); err != nil {
 			return err
 		}
 		return e.show(out, func() {
 			e.say("API " + out.ID + " added: " + tokenText(out) + ".")
-			if strings.HasPrefix(out.Token.Alg, "HS") {
-				e.say("Its secret can be read once:", "wafer api secret "+out.ID)
-			}
+			e.sayHMAC(out)
 		})
 	})
+}
+
+// given turns a repeated flag into an optional list: nil when it was not there,
+// empty when its only value is. A pointer to a slice would keep the last value only.
+func given(list []string) *[]string {
+	switch {
+	case list == nil:
+		return nil
+	case len(list) == 1 && list[0] == "":
+		return &[]string{}
+	}
+	return &list
 }
 
 func deref[T any](p *T) (v T) {
@@ -84,6 +98,13 @@ func deref[T any](p *T) (v T) {
 		v = *p
 	}
 	return v
+}
+
+// sayHMAC says how the services get the secret of an HMAC API.
+func (e *env) sayHMAC(a manage.API) {
+	if strings.HasPrefix(a.Token.Alg, "HS") {
+		e.say("Its secret can be read once:", "wafer api secret "+a.ID)
+	}
 }
 
 func tokenText(a manage.API) string {
@@ -97,15 +118,23 @@ type apiEdit struct {
 	Enable  bool `help:"Let it work again." xor:"state"`
 }
 
+// Help is shown by wafer api edit --help.
+func (apiEdit) Help() string {
+	return "--scope replaces the present ones; --scope '' takes every scope away.\n\nExample:\n  wafer api edit https://orders.example --alg ES256 --lifetime 10m"
+}
+
 // Run changes the API.
 func (c *apiEdit) Run(e *env) error {
 	t, err := c.token()
 	if err != nil {
 		return err
 	}
-	in := manage.APIEdit{Name: c.Name, Scopes: c.Scope, Stale: c.Stale, Disabled: state(c.Disable, c.Enable)}
+	in := manage.APIEdit{Name: c.Name, Scopes: given(c.Scope), Stale: c.Stale, Disabled: state(c.Disable, c.Enable)}
 	if t != (manage.Token{}) {
 		in.Token = &t
+	}
+	if in == (manage.APIEdit{}) {
+		return errNoChange
 	}
 	return e.with(func(m *manager) error {
 		var out manage.API
@@ -115,13 +144,19 @@ func (c *apiEdit) Run(e *env) error {
 		return e.show(out, func() {
 			e.say("API " + out.ID + " changed: " + tokenText(out) + ".")
 			if c.Alg != "" {
-				e.say("The key of the new algorithm is announced first and signs once verifiers had time to learn it:", "wafer key list")
+				e.say("The key of the new algorithm is announced first and signs once verifiers had time to learn it:", "wafer key list --api "+out.ID)
+				e.sayHMAC(out)
 			}
 		})
 	})
 }
 
 type apiList struct{}
+
+// Help is shown by wafer api list --help.
+func (apiList) Help() string {
+	return "Example:\n  wafer api list"
+}
 
 // Run lists the APIs.
 func (c *apiList) Run(e *env) error {
@@ -133,15 +168,29 @@ func (c *apiList) Run(e *env) error {
 		return e.show(all, func() {
 			rows := make([][]string, 0, len(all))
 			for _, a := range all {
-				rows = append(rows, []string{a.ID, a.Token.Format, a.Token.Alg, a.Token.Lifetime, a.Stale, orDash(strings.Join(a.Scopes, ",")), yesNo(a.Disabled)})
+				rows = append(rows, []string{a.ID, a.Token.Format, a.Token.Alg, a.Token.Lifetime, a.Stale, orDash(few(a.Scopes)), yesNo(a.Disabled)})
 			}
 			e.table([]string{"ID", "FORMAT", "ALG", "LIFETIME", "STALE", "SCOPES", "DISABLED"}, rows)
 		})
 	})
 }
 
+// few is the first of many names and how many there are; wafer api show has all.
+func few(names []string) string {
+	const most = 4
+	if len(names) <= most {
+		return strings.Join(names, ",")
+	}
+	return fmt.Sprintf("%s,... (%d)", strings.Join(names[:most], ","), len(names))
+}
+
 type apiRemove struct {
 	ID string `arg:"" help:"The audience."`
+}
+
+// Help is shown by wafer api remove --help.
+func (apiRemove) Help() string {
+	return "Example:\n  wafer api remove https://orders.example"
 }
 
 // Run removes the API.
@@ -177,6 +226,11 @@ func (c *apiSecret) Run(e *env) error {
 
 type apiShow struct {
 	ID string `arg:"" help:"The audience."`
+}
+
+// Help is shown by wafer api show --help.
+func (apiShow) Help() string {
+	return "Example:\n  wafer --json api show https://orders.example"
 }
 
 // Run shows the API.

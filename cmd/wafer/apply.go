@@ -28,7 +28,7 @@ func (c *applyCommand) Run(e *env) error {
 	if err != nil {
 		return fmt.Errorf("find folder of set-up: %w", err)
 	}
-	return e.with(func(m *manager) error {
+	return e.withNew(func(m *manager) error {
 		var out manage.Applied
 		if err := m.call(http.MethodPost, "/apply", manage.NewApply{YAML: string(text), Dir: dir}, &out); err != nil {
 			return err

@@ -54,7 +54,7 @@ func (c *clientAdd) Run(e *env) error {
 			return err
 		}
 	}
-	return e.with(func(m *manager) error {
+	return e.withNew(func(m *manager) error {
 		var out manage.ClientAdded
 		if err := m.call(http.MethodPost, "/clients", in, &out); err != nil {
 			return err
@@ -99,23 +99,28 @@ func scopesText(m map[string][]string) string {
 }
 
 type clientEdit struct {
-	ID          string    `arg:"" help:"The client_id."`
-	Name        *string   `help:"New name."`
-	FirstParty  *bool     `help:"May log people in with their credentials." negatable:""`
-	RedirectURI *[]string `name:"redirect-uri" help:"Addresses instead of the present ones." placeholder:"URI"`
-	Origin      *[]string `help:"Origins instead of the present ones." placeholder:"ORIGIN"`
-	Grant       *[]string `help:"Grant types instead of the present ones." placeholder:"TYPE"`
-	API         []string  `name:"api" help:"APIs and scopes instead of the present ones." sep:"none" placeholder:"ID=SCOPES"`
-	Serves      *[]string `help:"APIs it is the service of, instead of the present ones." placeholder:"ID"`
-	Disable     bool      `help:"Give it nothing more; ends its grants." xor:"state"`
-	Enable      bool      `help:"Let it work again." xor:"state"`
+	ID          string   `arg:"" help:"The client_id."`
+	Name        *string  `help:"New name."`
+	FirstParty  *bool    `help:"May log people in with their credentials." negatable:""`
+	RedirectURI []string `name:"redirect-uri" help:"Addresses instead of the present ones." placeholder:"URI"`
+	Origin      []string `help:"Origins instead of the present ones." placeholder:"ORIGIN"`
+	Grant       []string `help:"Grant types instead of the present ones." placeholder:"TYPE"`
+	API         []string `name:"api" help:"APIs and scopes instead of the present ones." sep:"none" placeholder:"ID=SCOPES"`
+	Serves      []string `help:"APIs it is the service of, instead of the present ones." placeholder:"ID"`
+	Disable     bool     `help:"Give it nothing more; ends its grants." xor:"state"`
+	Enable      bool     `help:"Let it work again." xor:"state"`
+}
+
+// Help is shown by wafer client edit --help.
+func (clientEdit) Help() string {
+	return "A list that is given replaces the present one; an empty value empties it: --origin ''.\n\nExample:\n  wafer client edit shop-web --origin https://shop.example --origin https://www.shop.example"
 }
 
 // Run changes the client.
 func (c *clientEdit) Run(e *env) error {
 	in := manage.ClientEdit{
-		Name: c.Name, FirstParty: c.FirstParty, RedirectURIs: c.RedirectURI, Origins: c.Origin, Grants: c.Grant,
-		Serves: c.Serves, Disabled: state(c.Disable, c.Enable),
+		Name: c.Name, FirstParty: c.FirstParty, RedirectURIs: given(c.RedirectURI), Origins: given(c.Origin), Grants: given(c.Grant),
+		Serves: given(c.Serves), Disabled: state(c.Disable, c.Enable),
 	}
 	if len(c.API) > 0 {
 		apis, err := scopesByAPI(c.API)
@@ -123,6 +128,9 @@ func (c *clientEdit) Run(e *env) error {
 			return err
 		}
 		in.APIs = &apis
+	}
+	if in == (manage.ClientEdit{}) {
+		return errNoChange
 	}
 	return e.with(func(m *manager) error {
 		var out manage.Client
@@ -134,6 +142,11 @@ func (c *clientEdit) Run(e *env) error {
 }
 
 type clientList struct{}
+
+// Help is shown by wafer client list --help.
+func (clientList) Help() string {
+	return "Example:\n  wafer client list"
+}
 
 // Run lists the clients.
 func (c *clientList) Run(e *env) error {
@@ -156,6 +169,11 @@ type clientRemove struct {
 	ID string `arg:"" help:"The client_id."`
 }
 
+// Help is shown by wafer client remove --help.
+func (clientRemove) Help() string {
+	return "Example:\n  wafer client remove shop-web"
+}
+
 // Run removes the client.
 func (c *clientRemove) Run(e *env) error {
 	return e.with(func(m *manager) error {
@@ -167,14 +185,20 @@ func (c *clientRemove) Run(e *env) error {
 }
 
 type clientSecret struct {
-	ID string `arg:"" help:"The client_id."`
+	ID     string `arg:"" help:"The client_id."`
+	Stolen bool   `help:"Somebody else has the old one: take back everything the client was given too."`
+}
+
+// Help is shown by wafer client secret --help.
+func (clientSecret) Help() string {
+	return "Example:\n  wafer client secret orders-api --stolen"
 }
 
 // Run gives the client a new secret.
 func (c *clientSecret) Run(e *env) error {
 	return e.with(func(m *manager) error {
 		var out manage.ClientSecret
-		if err := m.call(http.MethodPost, "/clients/"+url.PathEscape(c.ID)+"/secret", struct{}{}, &out); err != nil {
+		if err := m.call(http.MethodPost, "/clients/"+url.PathEscape(c.ID)+"/secret", manage.SecretRotation{Stolen: c.Stolen}, &out); err != nil {
 			return err
 		}
 		return e.show(out, func() { e.say("The secret of "+out.ID+", shown this once; the old one works no more:", out.Secret) })
@@ -183,6 +207,11 @@ func (c *clientSecret) Run(e *env) error {
 
 type clientShow struct {
 	ID string `arg:"" help:"The client_id."`
+}
+
+// Help is shown by wafer client show --help.
+func (clientShow) Help() string {
+	return "Example:\n  wafer client show orders-api"
 }
 
 // Run shows the client.

@@ -10,7 +10,7 @@ Start here:  wafer serve --demo`
 // commands is the list of every command, sorted. A new command is one file and
 // one line here.
 type commands struct {
-	Data    string           `help:"Folder of the database, the master key and the control socket." default:"./wafer-data" type:"path" placeholder:"DIR"`
+	Data    string           `help:"Folder of the database, the master key and the control socket. Default: ./wafer-data." default:"./wafer-data" type:"path" placeholder:"DIR"`
 	KeyFile string           `help:"File with the master key, mode 0600. Default: master.key in the data folder." type:"path" placeholder:"FILE"`
 	JSON    bool             `name:"json" help:"Print facts as JSON."`
 	Config  kong.ConfigFlag  `help:"YAML file with flags of serve, one a line." placeholder:"FILE"`
@@ -20,7 +20,7 @@ type commands struct {
 	Apply   applyCommand    `cmd:"" help:"Bring users, clients, APIs and roles to what a file declares."`
 	Client  clientCommands  `cmd:"" help:"Applications that ask for credentials."`
 	Key     keyCommands     `cmd:"" help:"Signing keys: list, rotate, retire."`
-	Revoke  revokeCommand   `cmd:"" help:"Take back a user's, session's, client's, token's or key's credentials at once."`
+	Revoke  revokeCommand   `cmd:"" help:"Take back a user's, session's, client's, token's, key's or API's credentials at once."`
 	Role    roleCommands    `cmd:"" help:"Named sets of scopes."`
 	Serve   serveCommand    `cmd:"" help:"Run the server."`
 	Session sessionCommands `cmd:"" help:"Who is signed in where; end it."`

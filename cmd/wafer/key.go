@@ -19,6 +19,11 @@ type keyList struct {
 	API string `name:"api" help:"Only this API's keys." placeholder:"ID"`
 }
 
+// Help is shown by wafer key list --help.
+func (keyList) Help() string {
+	return "Example:\n  wafer key list --api https://orders.example"
+}
+
 // Run lists the keys.
 func (c *keyList) Run(e *env) error {
 	path := "/keys"
@@ -43,6 +48,11 @@ func (c *keyList) Run(e *env) error {
 type keyRetire struct {
 	ID          string `arg:"" help:"The kid."`
 	Compromised bool   `help:"Somebody else has the key: refuse every token it signed, and sign with a new key at once."`
+}
+
+// Help is shown by wafer key retire --help.
+func (keyRetire) Help() string {
+	return "Without --compromised it takes back a key that is only announced. A key that signs needs a successor first: wafer key rotate.\n\nExample:\n  wafer key retire key_01m8563k2qahq3chjdrrftb8h1 --compromised"
 }
 
 // Run retires the key.

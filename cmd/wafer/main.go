@@ -7,9 +7,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/wafer-auth/wafer/internal/app"
 )
 
 func main() {
@@ -39,12 +42,7 @@ type env struct {
 func run(ctx context.Context, args []string, t terminal) int {
 	var cli commands
 	exit := -1
-	parser, err := kong.New(&cli,
-		kong.Name("wafer"), kong.Description(about), kong.UsageOnError(),
-		kong.Writers(t.out, t.err), kong.Exit(func(code int) { exit = code }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.Configuration(yamlFlags), kong.DefaultEnvars("WAFER"),
-	)
+	parser, err := newParser(&cli, t, func(code int) { exit = code })
 	if err != nil {
 		fmt.Fprintln(t.err, "wafer:", err)
 		return 1
@@ -57,13 +55,82 @@ func run(ctx context.Context, args []string, t terminal) int {
 		return exit // --help and --version print and stop
 	}
 	if err != nil {
-		fmt.Fprintf(t.err, "wafer: %v\nSee: wafer --help\n", err)
+		fmt.Fprintf(t.err, "wafer: %v\n  See: %s --help\n", err, asked(err))
 		return 2
 	}
 	err = parsed.Run(&env{terminal: t, ctx: ctx, data: cli.Data, keyFile: cli.KeyFile, json: cli.JSON})
-	if err == nil || errors.Is(err, context.Canceled) {
+	if err == nil {
 		return 0
 	}
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("stopped before it was done")
+	}
 	fmt.Fprintf(t.err, "wafer: %v\n", err)
+	if next := hint(parsed.Command(), err); next != "" {
+		fmt.Fprintln(t.err, "  "+next)
+	}
 	return 1
+}
+
+// newParser reads command lines into cli. exit is called by --help and --version.
+func newParser(cli *commands, t terminal, exit func(int)) (*kong.Kong, error) {
+	return kong.New(cli,
+		kong.Name("wafer"), kong.Description(about), kong.Vars{"version": version()},
+		kong.Writers(t.out, t.err), kong.Exit(exit),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Configuration(yamlFlags), kong.PostBuild(environment),
+	)
+}
+
+// environment lets WAFER_<NAME> stand for the flags of serve and for those that
+// all commands share. For the others it must not: a WAFER_USER that is set for
+// something else would choose whom wafer revoke signs out.
+func environment(k *kong.Kong) error {
+	flags := k.Model.Flags
+	for _, cmd := range k.Model.Children {
+		if cmd.Name == "serve" {
+			flags = append(flags[:len(flags):len(flags)], cmd.Flags...)
+		}
+	}
+	for _, f := range flags {
+		if f.Name == "help" || f.Name == "version" {
+			continue
+		}
+		f.Envs = []string{"WAFER_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))}
+		f.Value.Tag.Envs = f.Envs
+	}
+	return nil
+}
+
+// asked is as much of the command line as was understood.
+func asked(err error) string {
+	var p *kong.ParseError
+	if !errors.As(err, &p) || p.Context == nil {
+		return "wafer"
+	}
+	name := "wafer"
+	for _, part := range p.Context.Path {
+		if part.Command != nil {
+			name += " " + part.Command.Name
+		}
+	}
+	return name
+}
+
+// hint is what to do about an error that does not say so itself.
+func hint(command string, err error) string {
+	if errors.Is(err, app.ErrLocked) {
+		return "Stop it first, or name another folder with --data."
+	}
+	var r *refusal
+	if !errors.As(err, &r) || r.Code != "not_found" {
+		return ""
+	}
+	switch strings.Fields(command)[0] {
+	case "api", "client", "key", "role", "user":
+		return "See: wafer " + strings.Fields(command)[0] + " list"
+	case "session":
+		return "See: wafer session list --user USER"
+	}
+	return ""
 }

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"os"
 
 	"github.com/wafer-auth/wafer/internal/app"
 	"github.com/wafer-auth/wafer/internal/config"
@@ -105,7 +107,7 @@ func read(res *http.Response, out any) error {
 
 // list reads every page of a register.
 func list[T any](m *manager, path string) ([]T, error) {
-	var all []T
+	all := []T{}
 	after := ""
 	for {
 		var page struct {
@@ -133,8 +135,19 @@ func list[T any](m *manager, path string) ([]T, error) {
 	}
 }
 
-// with opens the management API, runs do, and closes it.
+// with opens the management API of a data folder that is there, runs do, and
+// closes it.
 func (e *env) with(do func(m *manager) error) error {
+	_, err := os.Stat(e.data)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no data folder %s\n  Name it with --data, or make one: wafer serve", e.data)
+	}
+	return e.withNew(do)
+}
+
+// withNew is with for commands that may be the first: a data folder that is not
+// there is made.
+func (e *env) withNew(do func(m *manager) error) error {
 	m, err := e.manage()
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -37,6 +38,9 @@ func (e *env) say(fact string, hints ...string) {
 		fmt.Fprintln(e.out, "  "+h)
 	}
 }
+
+// errNoChange is the answer to an edit that names nothing to edit.
+var errNoChange = errors.New("nothing to change\n  Name what to change with a flag; --help lists them")
 
 func yesNo(b bool) string {
 	if b {

@@ -13,18 +13,19 @@ type revokeCommand struct {
 	Client  string `help:"All that was given to this client." xor:"what" required:"" placeholder:"ID"`
 	Token   string `help:"One access token, or its jti." xor:"what" required:"" placeholder:"TOKEN"`
 	Key     string `help:"Every token signed by this key." xor:"what" required:"" placeholder:"ID"`
+	API     string `name:"api" help:"Every token of this API." xor:"what" required:"" placeholder:"ID"`
 	Ack     string `help:"How far the revocation has come when this returns: durable." default:"durable" placeholder:"LEVEL"`
 	Reason  string `help:"A word for the log." placeholder:"WORD"`
 }
 
 // Help is shown by wafer revoke --help.
 func (revokeCommand) Help() string {
-	return "Example:\n  wafer revoke --user ada@example.com"
+	return "Examples:\n  wafer revoke --user ada@example.com\n  wafer revoke --token tok_01m8563k2qahq3chjdrrftb8h1 --reason leaked"
 }
 
 // Run takes it back.
 func (c *revokeCommand) Run(e *env) error {
-	in := manage.NewRevocation{User: c.User, Session: c.Session, Client: c.Client, Token: c.Token, Key: c.Key, Ack: c.Ack, Reason: c.Reason}
+	in := manage.NewRevocation{User: c.User, Session: c.Session, Client: c.Client, Token: c.Token, Key: c.Key, API: c.API, Ack: c.Ack, Reason: c.Reason}
 	return e.with(func(m *manager) error {
 		if c.User != "" {
 			u, err := m.user(c.User)

@@ -31,7 +31,7 @@ func (c *roleAdd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return e.with(func(m *manager) error {
+	return e.withNew(func(m *manager) error {
 		var out manage.Role
 		if err := m.call(http.MethodPost, "/roles", manage.NewRole{ID: c.ID, Scopes: scopes}, &out); err != nil {
 			return err
@@ -41,12 +41,21 @@ func (c *roleAdd) Run(e *env) error {
 }
 
 type roleEdit struct {
-	ID    string   `arg:"" help:"Name of the role."`
-	Scope []string `help:"API and its scopes, as ID=SCOPE,SCOPE; may be repeated." sep:"none" placeholder:"ID=SCOPES"`
+	ID       string   `arg:"" help:"Name of the role."`
+	Scope    []string `help:"API and its scopes instead of the present ones, as ID=SCOPE,SCOPE; may be repeated." sep:"none" xor:"scopes" placeholder:"ID=SCOPES"`
+	NoScopes bool     `help:"Take every scope away." xor:"scopes"`
+}
+
+// Help is shown by wafer role edit --help.
+func (roleEdit) Help() string {
+	return "Example:\n  wafer role edit clerk --scope https://orders.example=orders:read"
 }
 
 // Run replaces the role's scopes.
 func (c *roleEdit) Run(e *env) error {
+	if len(c.Scope) == 0 && !c.NoScopes {
+		return errNoChange
+	}
 	scopes, err := scopesByAPI(c.Scope)
 	if err != nil {
 		return err
@@ -63,6 +72,11 @@ func (c *roleEdit) Run(e *env) error {
 }
 
 type roleList struct{}
+
+// Help is shown by wafer role list --help.
+func (roleList) Help() string {
+	return "Example:\n  wafer role list"
+}
 
 // Run lists the roles.
 func (c *roleList) Run(e *env) error {
@@ -85,6 +99,11 @@ type roleRemove struct {
 	ID string `arg:"" help:"Name of the role."`
 }
 
+// Help is shown by wafer role remove --help.
+func (roleRemove) Help() string {
+	return "Example:\n  wafer role remove clerk"
+}
+
 // Run removes the role.
 func (c *roleRemove) Run(e *env) error {
 	return e.with(func(m *manager) error {
@@ -97,6 +116,11 @@ func (c *roleRemove) Run(e *env) error {
 
 type roleShow struct {
 	ID string `arg:"" help:"Name of the role."`
+}
+
+// Help is shown by wafer role show --help.
+func (roleShow) Help() string {
+	return "Example:\n  wafer role show clerk"
 }
 
 // Run shows the role.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -9,15 +10,16 @@ import (
 
 	"github.com/wafer-auth/wafer/internal/app"
 	"github.com/wafer-auth/wafer/internal/config"
+	"github.com/wafer-auth/wafer/internal/fault"
 )
 
 type serveCommand struct {
-	Listen          string        `help:"Address to serve. Plain HTTP is for loopback, or behind a trusted proxy." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	Listen          string        `help:"Address to serve. Plain HTTP is for loopback, or behind a trusted proxy. Default: 127.0.0.1:8080." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
 	Issuer          string        `help:"Our name in every token: scheme://host[:port]. Default: http://localhost and the port of --listen." placeholder:"URL"`
 	Apply           []string      `help:"Declared set-up to apply before serving; may be repeated." type:"existingfile" placeholder:"FILE"`
 	Demo            bool          `help:"Serve with a seeded user, three clients and three example services, in a throwaway folder."`
-	Sessions        string        `help:"Where sessions live. Default: in the database." placeholder:"URL"`
-	Database        string        `help:"Where everything lives. Default: SQLite in the data folder." placeholder:"URL"`
+	Sessions        string        `help:"Where sessions live. This version knows only the default: in the database." placeholder:"URL"`
+	Database        string        `help:"Where everything lives. This version knows only the default: SQLite in the data folder." placeholder:"URL"`
 	TrustedProxy    []string      `help:"Network of a proxy whose X-Forwarded-For is believed; may be repeated." placeholder:"CIDR"`
 	SessionIdle     time.Duration `help:"End sessions that were not used for so long." default:"12h"`
 	SessionLifetime time.Duration `help:"End every session after so long." default:"168h"`
@@ -93,6 +95,10 @@ func applyFiles(e *env, a *app.App, files []string) error {
 		}
 		res, err := a.Apply(e.ctx, f, text)
 		if err != nil {
+			var refused *fault.Error
+			if errors.As(err, &refused) {
+				return fmt.Errorf("apply %s: %s", f, refused.Public)
+			}
 			return fmt.Errorf("apply %s: %w", f, err)
 		}
 		printReport(e, f, res.Changes, res.Warnings)

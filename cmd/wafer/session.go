@@ -16,6 +16,11 @@ type sessionEnd struct {
 	ID string `arg:"" help:"The sid."`
 }
 
+// Help is shown by wafer session end --help.
+func (sessionEnd) Help() string {
+	return "Example:\n  wafer session end ses_01m8563k2qahq3chjdrrftb8h1"
+}
+
 // Run ends the session.
 func (c *sessionEnd) Run(e *env) error {
 	return e.with(func(m *manager) error {
@@ -28,6 +33,11 @@ func (c *sessionEnd) Run(e *env) error {
 
 type sessionList struct {
 	User string `required:"" help:"Id or login." placeholder:"USER"`
+}
+
+// Help is shown by wafer session list --help.
+func (sessionList) Help() string {
+	return "Example:\n  wafer session list --user ada@example.com"
 }
 
 // Run lists the sessions.

@@ -41,7 +41,7 @@ func (c *userAdd) Run(e *env) error {
 			return err
 		}
 	}
-	return e.with(func(m *manager) error {
+	return e.withNew(func(m *manager) error {
 		var out manage.User
 		if err := m.call(http.MethodPost, "/users", in, &out); err != nil {
 			return err
@@ -51,20 +51,28 @@ func (c *userAdd) Run(e *env) error {
 }
 
 type userEdit struct {
-	User    string    `arg:"" help:"Id or login."`
-	Login   *string   `help:"New login."`
-	Name    *string   `help:"New name."`
-	Role    *[]string `help:"Roles instead of the present ones; may be repeated." placeholder:"ID"`
-	NoRoles bool      `help:"Take every role away."`
-	Disable bool      `help:"Let the account in no more; ends all sessions." xor:"state"`
-	Enable  bool      `help:"Let the account in again." xor:"state"`
+	User    string   `arg:"" help:"Id or login."`
+	Login   *string  `help:"New login."`
+	Name    *string  `help:"New name."`
+	Role    []string `help:"Roles instead of the present ones; may be repeated." xor:"roles" placeholder:"ID"`
+	NoRoles bool     `help:"Take every role away." xor:"roles"`
+	Disable bool     `help:"Let the account in no more; ends all sessions." xor:"state"`
+	Enable  bool     `help:"Let the account in again." xor:"state"`
+}
+
+// Help is shown by wafer user edit --help.
+func (userEdit) Help() string {
+	return "Examples:\n  wafer user edit ada@example.com --role clerk --role admin\n  wafer user edit bob@example.com --disable"
 }
 
 // Run changes the user.
 func (c *userEdit) Run(e *env) error {
-	in := manage.UserEdit{Login: c.Login, Name: c.Name, Roles: c.Role, Disabled: state(c.Disable, c.Enable)}
+	in := manage.UserEdit{Login: c.Login, Name: c.Name, Roles: given(c.Role), Disabled: state(c.Disable, c.Enable)}
 	if c.NoRoles {
 		in.Roles = &[]string{}
+	}
+	if in == (manage.UserEdit{}) {
+		return errNoChange
 	}
 	return e.with(func(m *manager) error {
 		u, err := m.user(c.User)
@@ -96,6 +104,11 @@ func (m *manager) user(idOrLogin string) (manage.User, error) {
 
 type userList struct{}
 
+// Help is shown by wafer user list --help.
+func (userList) Help() string {
+	return "Example:\n  wafer --json user list"
+}
+
 // Run lists the users.
 func (c *userList) Run(e *env) error {
 	return e.with(func(m *manager) error {
@@ -116,6 +129,11 @@ func (c *userList) Run(e *env) error {
 type userPassword struct {
 	User          string `arg:"" help:"Id or login."`
 	PasswordStdin bool   `help:"Read the password from standard input, one line."`
+}
+
+// Help is shown by wafer user password --help.
+func (userPassword) Help() string {
+	return "Example:\n  wafer user password ada@example.com"
 }
 
 // Run sets the password.
@@ -140,6 +158,11 @@ type userRemove struct {
 	User string `arg:"" help:"Id or login."`
 }
 
+// Help is shown by wafer user remove --help.
+func (userRemove) Help() string {
+	return "Example:\n  wafer user remove bob@example.com"
+}
+
 // Run removes the user.
 func (c *userRemove) Run(e *env) error {
 	return e.with(func(m *manager) error {
@@ -156,6 +179,11 @@ func (c *userRemove) Run(e *env) error {
 
 type userShow struct {
 	User string `arg:"" help:"Id or login."`
+}
+
+// Help is shown by wafer user show --help.
+func (userShow) Help() string {
+	return "Example:\n  wafer user show ada@example.com"
 }
 
 // Run shows the user.
