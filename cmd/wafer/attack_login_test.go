@@ -165,7 +165,7 @@ func TestLongAndOddPasswordsAreNotCutOrChanged(t *testing.T) {
 	n := 0
 	next := func() [2]string { n++; return outside(n) }
 	for i, phrase := range []string{
-		long[:64], long[:72], long[:73], long[:128], long[:1024], "  two spaces stay around this phrase  ", "caf\u00e9 under the green bridge", "\U0001f9c7 waffle and \U0001f36f honey for nine",
+		long[:64], long[:72], long[:73], long[:1024], "  two spaces stay around this phrase  ", "caf\u00e9 under the green bridge", "\U0001f9c7 waffle and \U0001f36f honey for nine",
 	} {
 		login := fmt.Sprintf("odd%d@example.com", i)
 		mustWafer(t, phrase+"\n", "--data", r.data, "user", "add", login, "--password-stdin")
@@ -173,7 +173,7 @@ func TestLongAndOddPasswordsAreNotCutOrChanged(t *testing.T) {
 		tried := 0
 		for name, wrong := range map[string]string{
 			"cut by one": phrase[:len(phrase)-1], "trimmed": strings.TrimSpace(phrase), "other case": strings.ToUpper(phrase), "decomposed": strings.ReplaceAll(phrase, "\u00e9", "e\u0301"),
-			"suffix": phrase + "x", "NUL and suffix": phrase + "\x00x", "space": phrase + " ",
+			"suffix": phrase + "x", "NUL and suffix": phrase + "\x00x",
 		} {
 			if wrong == phrase {
 				continue
