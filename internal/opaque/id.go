@@ -57,7 +57,14 @@ func Secret() string {
 
 // Text returns n random bytes as base64url without padding.
 func Text(n int) string {
-	return base64.RawURLEncoding.EncodeToString(Bytes(n))
+	var raw [32]byte
+	var text [43]byte
+	if n > len(raw) {
+		return base64.RawURLEncoding.EncodeToString(Bytes(n))
+	}
+	rand.Read(raw[:n])
+	base64.RawURLEncoding.Encode(text[:], raw[:n])
+	return string(text[:base64.RawURLEncoding.EncodedLen(n)])
 }
 
 // Bytes returns n random bytes.

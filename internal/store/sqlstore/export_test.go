@@ -2,8 +2,10 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 )
 
 // Recent is whether a version of SQLite is new enough.
@@ -90,7 +92,7 @@ func Ends() []string {
 }
 
 // Snapshots is every statement that reads a snapshot.
-var Snapshots = []string{snapshotOfGrant, snapshotBySecret, snapshotByID}
+var Snapshots = []string{ofGrant.whole, ofGrant.brief, bySecret.whole, bySecret.brief, byID.whole, byID.brief}
 
 // NewestOf is the statement that finds the newest entry for n refs.
 func NewestOf(n int) string { return newestOf[n] }
@@ -118,4 +120,23 @@ func (s *Store) Queued() int {
 	s.writer.mu.Lock()
 	defer s.writer.mu.Unlock()
 	return len(s.writer.queue)
+}
+
+// FailCommits makes every commit return an error, after it was done or without
+// doing it. It is undone by the function it returns.
+func (s *Store) FailCommits(done bool) (undo func()) {
+	var fails atomic.Bool
+	fails.Store(true)
+	commit := s.writer.commit
+	s.writer.commit = func(c *conn) error {
+		if fails.Load() && !done {
+			return errors.New("commit fails for the test")
+		}
+		err := commit(c)
+		if fails.Load() {
+			return errors.New("commit is not known to have succeeded")
+		}
+		return err
+	}
+	return func() { fails.Store(false) }
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/pressly/goose/v3"
 )
@@ -62,9 +63,36 @@ func syncFolder(path string) error {
 	return nil
 }
 
+// ErrLocked means that another store has the file open, in this process or in
+// another one.
+var ErrLocked = errors.New("another store has the database open")
+
+// lockFile makes the store the only one on a database file, until what it returns
+// is closed or the process ends: a store knows that nobody else makes changes. The
+// lock is a file of its own. Closing a second descriptor of the database itself
+// would drop SQLite's own locks on it.
+func lockFile(path string) (*os.File, error) {
+	path, err := filepath.EvalSymlinks(path) // one lock whatever name it goes by
+	if err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(path+"-lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = ErrLocked
+	}
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
+}
+
 // The settings of a connection. A transaction is on disk before COMMIT returns
-// (synchronous=FULL). Another process may hold the lock for a moment
-// (busy_timeout): a command run beside the server.
+// (synchronous=FULL). Another process may hold SQLite's lock for a moment
+// (busy_timeout): a backup made beside the server.
 var (
 	forWriting = map[string][]string{
 		"_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_txlock": {"immediate"},
@@ -92,9 +120,9 @@ func source(path string, settings map[string][]string) string {
 // connection still writes (fixed in 3.51.3).
 var oldest = [3]int{3, 51, 3}
 
-func checkVersion(ctx context.Context, db *sql.DB) error {
-	var text string
-	if err := db.QueryRowContext(ctx, "SELECT sqlite_version()").Scan(&text); err != nil {
+func checkVersion(c *conn) error {
+	text := ""
+	if _, err := c.one(func(r *row) { text = r.text() }, "SELECT sqlite_version()"); err != nil {
 		return err
 	}
 	if !recent(text) {
@@ -122,22 +150,23 @@ var migrations embed.FS
 
 // migrate brings the tables up to date. Tables of a later release are left as
 // they are: a release works on the tables of the next.
-func migrate(ctx context.Context, db *sql.DB) error {
+func migrate(ctx context.Context, path string) (err error) {
 	files, err := fs.Sub(migrations, "migrations/sqlite")
 	if err != nil {
 		return err
 	}
+	db, err := sql.Open("sqlite", source(path, forWriting))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	db.SetMaxOpenConns(1)
 	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)
 	}
-	_, err = p.Up(ctx)
-	if err == nil {
-		return nil
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", err)
 	}
-	// Another process may have been first.
-	if pending, again := p.HasPending(ctx); again == nil && !pending {
-		return nil
-	}
-	return fmt.Errorf("migrate: %w", err)
+	return nil
 }

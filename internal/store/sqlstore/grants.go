@@ -41,7 +41,7 @@ func (s *Store) AddGrant(ctx context.Context, g grant.Grant, fx revoke.Effects) 
 // caller runs inside a transaction; decide is pure.
 func (s *Store) ChangeGrant(ctx context.Context, grantID string, decide func(grant.State) grant.Change) error {
 	return s.insist(ctx, revoke.Effects{}, func(c *conn) error {
-		st, err := s.snapshot(c, snapshotOfGrant, grantID)
+		st, err := s.snapshot(c, grant.Query{GrantID: grantID})
 		if err != nil {
 			return err
 		}

@@ -145,15 +145,29 @@ func (s *Store) Head(ctx context.Context) (head int64, err error) {
 	return head, err
 }
 
-// Covered implements revoke.Store.
+// Covered implements revoke.Store. Only refs that something may have been recorded
+// for since are looked up: for a fresh token hardly any.
 func (s *Store) Covered(ctx context.Context, rsn int64, refs []revoke.Ref) (r revoke.Recorded, found bool, err error) {
-	err = s.read(ctx, func(c *conn) error {
-		r, found, err = c.newest(refs, func(k revoke.Kind) int64 {
-			if k.Always() {
-				return 0
+	after := func(k revoke.Kind) int64 {
+		if k.Always() {
+			return 0
+		}
+		return rsn
+	}
+	if v := s.view.Load(); v != nil {
+		later := make([]revoke.Ref, 0, len(refs))
+		for _, ref := range refs {
+			if after(ref.Kind) < v.head {
+				later = append(later, ref)
 			}
-			return rsn
-		})
+		}
+		refs = later
+	}
+	if len(refs) == 0 {
+		return revoke.Recorded{}, false, s.usable(ctx)
+	}
+	err = s.read(ctx, func(c *conn) error {
+		r, found, err = c.newest(refs, after)
 		return err
 	})
 	return r, found, err

@@ -10,30 +10,49 @@ import (
 )
 
 // A snapshot is one statement: all of it, the log position included, is of one
-// moment. There is one row for each role of the user, at least one.
+// moment. The whole has one row for each role of the user, at least one. The brief
+// one leaves the registers out, for when they are known; it is one row.
+type shape struct {
+	whole, brief string
+	ofGrant      bool
+}
+
+var (
+	ofGrant = shape{ofGrant: true,
+		whole: snapshotHead + grantColumns + ", " + sessionColumns + snapshotUser + snapshotRegisters + snapshotFrom + snapshotGrant + `
+			LEFT JOIN clients AS c ON c.id = g.client_id
+			LEFT JOIN apis AS a ON a.id = g.api_id` + snapshotRoles + snapshotWhere,
+		brief: snapshotHead + grantColumns + ", " + sessionColumns + snapshotUser + snapshotFrom + snapshotGrant + snapshotWhere,
+	}
+	bySecret = asked("s.secret")
+	byID     = asked("s.id")
+)
+
+func asked(key string) shape {
+	join := `
+		LEFT JOIN sessions AS s ON ` + key + ` = $1
+		LEFT JOIN users AS u ON u.id = CASE WHEN $2 = '' THEN s.user_id ELSE $2 END`
+	return shape{
+		whole: snapshotHead + sessionColumns + snapshotUser + snapshotRegisters + snapshotFrom + join + `
+			LEFT JOIN clients AS c ON c.id = $3
+			LEFT JOIN apis AS a ON a.id = $4` + snapshotRoles + snapshotWhere,
+		brief: snapshotHead + sessionColumns + snapshotUser + snapshotFrom + join + snapshotWhere,
+	}
+}
+
 const (
-	snapshotOfGrant = "SELECT k.value, " + grantColumns + ", " + sessionColumns + snapshotRest + `
+	snapshotHead      = "SELECT k.value, k.registers, "
+	snapshotUser      = ", u.id, u.canonical, u.version, u.password_hash, u.body"
+	snapshotRegisters = ", c.id, c.version, c.body, a.id, a.version, a.body, r.id, r.version, r.body"
+	snapshotFrom      = " FROM counters AS k"
+	snapshotGrant     = `
 		LEFT JOIN grants AS g ON g.id = $1
 		LEFT JOIN sessions AS s ON s.id = g.session_id
-		LEFT JOIN users AS u ON u.id = g.user_id
-		LEFT JOIN clients AS c ON c.id = g.client_id
-		LEFT JOIN apis AS a ON a.id = g.api_id` + snapshotRoles
-
-	snapshotBySecret = "SELECT k.value, " + noGrant + ", " + sessionColumns + snapshotRest + `
-		LEFT JOIN sessions AS s ON s.secret = $1` + snapshotAsked
-
-	snapshotByID = "SELECT k.value, " + noGrant + ", " + sessionColumns + snapshotRest + `
-		LEFT JOIN sessions AS s ON s.id = $1` + snapshotAsked
-
-	noGrant       = "NULL"
-	snapshotRest  = ", u.id, u.canonical, u.version, u.password_hash, u.body, c.id, c.version, c.body, a.id, a.version, a.body, r.id, r.version, r.body\n\t\tFROM counters AS k"
-	snapshotAsked = `
-		LEFT JOIN users AS u ON u.id = CASE WHEN $2 = '' THEN s.user_id ELSE $2 END
-		LEFT JOIN clients AS c ON c.id = $3
-		LEFT JOIN apis AS a ON a.id = $4` + snapshotRoles
+		LEFT JOIN users AS u ON u.id = g.user_id`
 	snapshotRoles = `
 		LEFT JOIN user_roles AS ur ON ur.user_id = u.id
-		LEFT JOIN roles AS r ON r.id = ur.role_id
+		LEFT JOIN roles AS r ON r.id = ur.role_id`
+	snapshotWhere = `
 		WHERE k.name = 'revocations'`
 )
 
@@ -44,25 +63,73 @@ const (
 
 // Snapshot implements grant.Store.
 func (s *Store) Snapshot(ctx context.Context, q grant.Query) (st grant.State, err error) {
+	if err := s.usable(ctx); err != nil {
+		return grant.State{}, err
+	}
+	if st, ok := s.recall(q); ok {
+		return st, nil
+	}
 	err = s.read(ctx, func(c *conn) error {
-		switch {
-		case q.GrantID != "":
-			st, err = s.snapshot(c, snapshotOfGrant, q.GrantID)
-		case !q.SessionSecret.IsZero():
-			st, err = s.snapshot(c, snapshotBySecret, q.SessionSecret[:], q.UserID, q.ClientID, q.APIID)
-		default:
-			st, err = s.snapshot(c, snapshotByID, q.SessionID, q.UserID, q.ClientID, q.APIID)
-		}
+		st, err = s.snapshot(c, q)
 		return err
 	})
 	return st, err
 }
 
-func (s *Store) snapshot(c *conn, query string, args ...any) (st grant.State, err error) {
-	first := true
+func (s *Store) snapshot(c *conn, q grant.Query) (grant.State, error) {
+	var key any = q.SessionID
+	form := byID
+	switch {
+	case q.GrantID != "":
+		form, key = ofGrant, q.GrantID
+	case !q.SessionSecret.IsZero():
+		form, key = bySecret, q.SessionSecret[:]
+	}
+	if v := s.view.Load(); v != nil {
+		if st, ok, err := s.readBrief(c, form, v.known, key, q); err != nil || ok {
+			return st, err
+		}
+	}
+	return s.readWhole(c, form, key, q)
+}
+
+// readBrief reads a state whose rows of registers are known. ok is false when
+// they are not, or when a register has changed.
+func (s *Store) readBrief(c *conn, form shape, k *known, key any, q grant.Query) (st grant.State, ok bool, err error) {
+	args := []any{key}
+	if !form.ofGrant {
+		args = append(args, q.UserID)
+	}
+	clientID, apiID, current := q.ClientID, q.APIID, false
+	_, err = c.one(func(r *row) {
+		current = readState(r, &st, form.ofGrant) == k.generation
+	}, form.brief, args...)
+	if err != nil || !current {
+		return grant.State{}, false, err
+	}
+	if form.ofGrant {
+		clientID, apiID = "", ""
+		if st.Grant != nil {
+			clientID, apiID = st.Grant.ClientID, st.Grant.APIID
+		}
+	}
+	if !s.fill(&st, k, clientID, apiID) {
+		return grant.State{}, false, nil
+	}
+	return st, true, nil
+}
+
+func (s *Store) readWhole(c *conn, form shape, key any, q grant.Query) (st grant.State, err error) {
+	args := []any{key}
+	if !form.ofGrant {
+		args = append(args, q.UserID, q.ClientID, q.APIID)
+	}
+	generation, first := int64(0), true
 	err = c.each(func(r *row) error {
 		if first {
-			s.readState(r, &st, query == snapshotOfGrant)
+			generation = readState(r, &st, form.ofGrant)
+			st.Client = optional(r, registerWidth, s.clients.read)
+			st.API = optional(r, registerWidth, s.apis.read)
 			first = false
 		}
 		r.at = len(r.vals) - registerWidth
@@ -70,7 +137,7 @@ func (s *Store) snapshot(c *conn, query string, args ...any) (st grant.State, er
 			st.Roles = append(st.Roles, s.roles.read(r))
 		}
 		return nil
-	}, query, args...)
+	}, form.whole, args...)
 	if err != nil {
 		return grant.State{}, err
 	}
@@ -79,20 +146,20 @@ func (s *Store) snapshot(c *conn, query string, args ...any) (st grant.State, er
 			return cmp.Compare(slices.Index(st.User.Roles, a.ID), slices.Index(st.User.Roles, b.ID))
 		})
 	}
+	s.remember(&st, generation)
 	return st, nil
 }
 
-func (s *Store) readState(r *row, st *grant.State, ofGrant bool) {
-	st.RSN = r.int()
+// readState takes the columns before the registers. It returns how often these
+// have changed.
+func readState(r *row, st *grant.State, ofGrant bool) (generation int64) {
+	st.RSN, generation = r.int(), r.int()
 	if ofGrant {
 		st.Grant = optional(r, grantWidth, (*row).grant)
-	} else {
-		r.skip(1)
 	}
 	st.Session = optional(r, sessionWidth, (*row).session)
 	st.User = optional(r, userWidth, (*row).user)
-	st.Client = optional(r, registerWidth, s.clients.read)
-	st.API = optional(r, registerWidth, s.apis.read)
+	return generation
 }
 
 // optional reads what an outer join may not have found.

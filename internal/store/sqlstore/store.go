@@ -2,10 +2,11 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/client"
@@ -28,13 +29,14 @@ type Config struct {
 
 // Store is a store in a database. Make one with Open.
 type Store struct {
-	writing, reading *sql.DB
-	writer           *writer
-	readers          chan *conn
-	count            int
-	closing          chan struct{}
-	close            sync.Once
-	closed           error
+	lock    *os.File
+	writer  *writer
+	view    atomic.Pointer[view]
+	readers chan *conn
+	count   int
+	closing chan struct{}
+	close   sync.Once
+	closed  error
 
 	clients register[client.Client]
 	apis    register[api.API]
@@ -42,7 +44,8 @@ type Store struct {
 }
 
 // Open opens a store, makes its tables when they are not there, and brings
-// older ones up to date. Close it.
+// older ones up to date. A file that another Store has open is ErrLocked. Close
+// it.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Readers <= 0 {
 		c.Readers = 4
@@ -51,7 +54,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		readers: make(chan *conn, c.Readers), count: c.Readers, closing: make(chan struct{}),
+		readers: make(chan *conn, c.Readers), closing: make(chan struct{}),
 		clients: clientRegister(), apis: apiRegister(), roles: roleRegister(),
 	}
 	if err := s.open(ctx, c); err != nil {
@@ -62,32 +65,31 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 }
 
 func (s *Store) open(ctx context.Context, c Config) (err error) {
-	if s.writing, err = sql.Open("sqlite", source(c.Path, forWriting)); err != nil {
+	if s.lock, err = lockFile(c.Path); err != nil {
 		return err
 	}
-	s.writing.SetMaxOpenConns(1)
-	if err := checkVersion(ctx, s.writing); err != nil {
-		return err
-	}
-	if err := migrate(ctx, s.writing); err != nil {
-		return err
-	}
-	one, err := s.writing.Conn(ctx)
+	one, err := dial(source(c.Path, forWriting))
 	if err != nil {
 		return err
 	}
-	s.writer = newWriter(newConn(one))
-	if s.reading, err = sql.Open("sqlite", source(c.Path, forReading)); err != nil {
+	s.writer = newWriter(one, &s.view)
+	if err := checkVersion(one); err != nil {
+		return err
+	}
+	if err := migrate(ctx, c.Path); err != nil {
 		return err
 	}
 	for range c.Readers {
-		one, err := s.reading.Conn(ctx)
+		one, err := dial(source(c.Path, forReading))
 		if err != nil {
 			return err
 		}
-		s.readers <- newConn(one)
+		s.readers <- one
+		s.count++
 	}
-	return nil
+	first, err := one.look(nil)
+	s.view.Store(first)
+	return err
 }
 
 // Ping reads, and writes for real: it fails on a full disk and after ErrBroken.
@@ -107,11 +109,7 @@ func (s *Store) Close() error {
 	s.close.Do(func() {
 		s.writer.close()
 		close(s.closing)
-		for range s.count {
-			c := <-s.readers
-			s.closed = errors.Join(s.closed, c.close())
-		}
-		s.closed = errors.Join(s.closed, s.writer.conn.close(), s.release())
+		s.closed = s.release()
 	})
 	return s.closed
 }
@@ -119,16 +117,21 @@ func (s *Store) Close() error {
 // release closes what open has opened.
 func (s *Store) release() error {
 	var errs []error
-	for _, db := range []*sql.DB{s.reading, s.writing} { // the last one folds the log into the file
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
+	for range s.count {
+		c := <-s.readers
+		errs = append(errs, c.close())
+	}
+	if s.writer != nil {
+		errs = append(errs, s.writer.conn.close()) // the last one folds the log into the file
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
 	}
 	return errors.Join(errs...)
 }
 
-// read lends a connection that sees the last commit.
-func (s *Store) read(ctx context.Context, look func(*conn) error) error {
+// usable refuses a reader who has left, and everybody once the store is closed.
+func (s *Store) usable(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -136,6 +139,14 @@ func (s *Store) read(ctx context.Context, look func(*conn) error) error {
 	case <-s.closing:
 		return ErrClosed
 	default:
+		return nil
+	}
+}
+
+// read lends a connection that sees the last commit.
+func (s *Store) read(ctx context.Context, look func(*conn) error) error {
+	if err := s.usable(ctx); err != nil {
+		return err
 	}
 	select {
 	case c := <-s.readers:

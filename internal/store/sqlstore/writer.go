@@ -44,6 +44,7 @@ const (
 // writes.
 type writer struct {
 	conn     *conn
+	view     *atomic.Pointer[view] // what readers may take for the last commit
 	commit   func(*conn) error
 	wake     chan struct{}
 	finished chan struct{}
@@ -54,8 +55,8 @@ type writer struct {
 	closed bool
 }
 
-func newWriter(c *conn) *writer {
-	w := &writer{conn: c, wake: make(chan struct{}, 1), finished: make(chan struct{})}
+func newWriter(c *conn, v *atomic.Pointer[view]) *writer {
+	w := &writer{conn: c, view: v, wake: make(chan struct{}, 1), finished: make(chan struct{})}
 	w.commit = func(c *conn) error {
 		_, err := c.exec("COMMIT")
 		return err
@@ -186,6 +187,7 @@ func (w *writer) transact(tasks []*task) (err error) {
 	}
 	defer func() {
 		if err != nil {
+			w.view.Store(nil)              // nobody knows what a failed commit left
 			_, _ = w.conn.exec("ROLLBACK") // SQLite may have done so itself
 		}
 	}()
@@ -194,9 +196,14 @@ func (w *writer) transact(tasks []*task) (err error) {
 			return err
 		}
 	}
+	next, err := w.conn.look(w.view.Load())
+	if err != nil {
+		return err
+	}
 	if err := w.commit(w.conn); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
+	w.view.Store(next) // before any of the callers hears of its change
 	return nil
 }
 

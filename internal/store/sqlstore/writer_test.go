@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -155,55 +156,33 @@ func TestCommitsWaitForTheDisk(t *testing.T) {
 	}
 }
 
-// A command works on the database of a server that runs.
-func TestStoresShareAFile(t *testing.T) {
+// What a store knows in memory is true because nobody else changes the file.
+func TestOneStoreHasAFile(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "wafer.db")
-	stores := make([]*sqlstore.Store, 4)
-	var all sync.WaitGroup
-	for i := range stores {
-		all.Go(func() {
-			s, err := sqlstore.Open(t.Context(), sqlstore.Config{Path: path})
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			stores[i] = s
-		})
-	}
-	all.Wait()
-	if t.Failed() {
-		t.FailNow()
-	}
-	const each = 50
-	for i, s := range stores {
-		all.Go(func() {
-			for n := range each {
-				fx := revoke.Effects{Revoke: []revoke.Entry{{Kind: revoke.Token, Key: fmt.Sprint(i, ".", n)}}}
-				seq, err := s.Record(t.Context(), fx)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				head, err := stores[(i+1)%len(stores)].Head(t.Context())
-				if err != nil || head < seq {
-					t.Errorf("another store's head is %d after %d was acknowledged, error %v", head, seq, err)
-				}
-			}
-		})
-	}
-	all.Wait()
-	log, err := stores[0].Revocations(t.Context(), 0, 1000)
+	dir := t.TempDir()
+	path, other := filepath.Join(dir, "wafer.db"), filepath.Join(dir, "other.db")
+	s, err := sqlstore.Open(t.Context(), sqlstore.Config{Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(log) != each*len(stores) || log[len(log)-1].Seq != int64(len(log)) {
-		t.Errorf("got %d entries up to %d, want %d", len(log), log[len(log)-1].Seq, each*len(stores))
+	if err := os.Symlink(path, other); err != nil {
+		t.Fatal(err)
 	}
-	for _, s := range stores {
-		if err := s.Close(); err != nil {
-			t.Error(err)
+	for _, name := range []string{path, other} {
+		for range 2 { // being refused must not give the lock away
+			if _, err := sqlstore.Open(t.Context(), sqlstore.Config{Path: name}); !errors.Is(err, sqlstore.ErrLocked) {
+				t.Errorf("second store on %s: got %v, want %v", filepath.Base(name), err, sqlstore.ErrLocked)
+			}
 		}
+	}
+	if err := s.AddUser(t.Context(), user("u1"), revoke.Effects{}); err != nil {
+		t.Errorf("after others were refused: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, found, err := open(t, other).UserByID(t.Context(), "u1"); err != nil || !found {
+		t.Errorf("next store: found %v, error %v", found, err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/wafer-auth/wafer/internal/account"
@@ -26,6 +27,8 @@ func snapshotCases() []testCase {
 		{"SnapshotOfALiveSessionIsOlderThanItsEnd", snapshotAgainstEnd},
 		{"SnapshotOfAGrantIsOlderThanItsEnd", snapshotGrantAgainstEnd},
 		{"SnapshotOfRolesIsOlderThanTheirChange", snapshotAgainstRole},
+		{"SnapshotOfAnEnabledClientIsOlderThanItsEnd", snapshotAgainstClient},
+		{"SnapshotAfterAChangeShowsIt", snapshotAfterChange},
 	}
 }
 
@@ -250,4 +253,128 @@ func snapshotAgainstRole(t *testing.T, s store.Store) {
 			return old, consistent(old, st.RSN, i+1)
 		})
 	}
+}
+
+// snapshotAgainstClient disables a client and enables it again, over and over,
+// beside readers. Even rounds disable it with its entry, odd ones disable it
+// first and record the entry afterwards.
+func snapshotAgainstClient(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	must(t, s.AddClient(ctx, newClient("web"), none))
+	must(t, s.AddAPI(ctx, newAPI("orders"), none))
+	must(t, s.AddRole(ctx, newRole("clerk"), none))
+	must(t, s.AddUser(ctx, newUser("ada"), none))
+	must(t, s.StartSession(ctx, newSession("s1", "ada", ""), none))
+	queries := []grant.Query{
+		{ClientID: "web"}, {ClientID: "web", APIID: "orders"}, {SessionID: "s1", ClientID: "web", APIID: "orders"},
+		{SessionSecret: opaque.Hash("secret of s1"), ClientID: "web"}, {UserID: "ada", ClientID: "web"},
+	}
+	next := newClient("web")
+	for i := range rounds {
+		var end atomic.Int64 // the position of the entry, once it is known
+		enabled := next.Version
+		disable := func() error {
+			fx := takes(revoke.Client, "web")
+			if i%2 == 1 {
+				fx = none
+			}
+			next.Disabled = true
+			if err := changed(s.ChangeClient(ctx, next, fx)); err != nil {
+				return err
+			}
+			if i%2 == 1 {
+				seq, err := s.Record(ctx, takes(revoke.Client, "web"))
+				end.Store(seq)
+				return err
+			}
+			head, err := s.Head(ctx)
+			end.Store(head)
+			return err
+		}
+		before, err := s.Head(ctx)
+		must(t, err)
+		against(t, disable, func() (bool, error) {
+			more := false
+			for _, q := range queries {
+				st, err := s.Snapshot(ctx, q)
+				if err != nil {
+					return false, err
+				}
+				old := st.Client.Version == enabled
+				if old && (st.RSN > before || st.Client.Disabled) {
+					return false, fmt.Errorf("%+v: enabled at position %d, its end came after %d", q, st.RSN, before)
+				}
+				if i%2 == 0 && !old && st.RSN == before {
+					return false, fmt.Errorf("%+v: disabled at position %d, before its end", q, st.RSN)
+				}
+				more = more || old
+			}
+			return more, nil
+		})
+		st, err := s.Snapshot(ctx, queries[i%len(queries)])
+		must(t, err)
+		if !st.Client.Disabled || st.RSN != end.Load() {
+			t.Fatalf("after the change: disabled %v at position %d, want true at %d", st.Client.Disabled, st.RSN, end.Load())
+		}
+		next.Version, next.Disabled = next.Version+1, false
+		must(t, changed(s.ChangeClient(ctx, next, none)))
+		next.Version++
+	}
+}
+
+func changed(ok bool, err error) error {
+	if err == nil && !ok {
+		return errors.New("nothing was changed")
+	}
+	return err
+}
+
+// snapshotAfterChange: whoever was told that a register has changed finds it
+// changed, and whoever was told that it was refused finds it as it was.
+func snapshotAfterChange(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	w := newWorld(t, s)
+	queries := []grant.Query{{ClientID: "app", APIID: "vault"}, {GrantID: "g2"}, {SessionID: "s1", ClientID: "app", APIID: "vault"}}
+	check := func(what string, client, api, role int64) {
+		t.Helper()
+		for range 2 {
+			for _, q := range queries {
+				st, err := s.Snapshot(ctx, q)
+				must(t, err)
+				got := []int64{0, 0, role}
+				if st.Client != nil {
+					got[0] = st.Client.Version
+				}
+				if st.API != nil {
+					got[1] = st.API.Version
+				}
+				if st.User != nil {
+					got[2] = 0
+					for _, r := range st.Roles {
+						got[2] = r.Version
+					}
+				}
+				same(t, fmt.Sprintf("%s: versions %+v", what, q), got, []int64{client, api, role})
+			}
+		}
+	}
+	check("first", 1, 1, 1)
+	must(t, changed(s.ChangeClient(ctx, newClient("app"), none)))
+	check("client changed", 2, 1, 1)
+	if ok, err := s.ChangeClient(ctx, newClient("app"), none); ok || err != nil {
+		t.Fatalf("an old version was taken: %v %v", ok, err)
+	}
+	check("client refused", 2, 1, 1)
+	must(t, changed(s.ChangeAPI(ctx, newAPI("vault"), none)))
+	check("API changed", 2, 2, 1)
+	must(t, changed(s.ChangeRole(ctx, newRole("clerk"), entry(revoke.Claims, ""), none)))
+	check("role changed", 2, 2, 2)
+	must(t, changed(s.RemoveRole(ctx, "clerk", 2, entry(revoke.Claims, ""), none)))
+	check("role removed", 2, 2, 0)
+	must(t, changed(s.RemoveAPI(ctx, "vault", 2, none)))
+	check("API removed", 2, 0, 0)
+	must(t, changed(s.RemoveClient(ctx, "app", 2, none)))
+	check("client removed", 0, 0, 0)
+	must(t, w.AddClient(ctx, newClient("app"), none))
+	check("client added again", 1, 0, 0)
 }

@@ -52,39 +52,50 @@ type chain struct {
 	secure bool
 }
 
-type contextKey int
+// scope is the context of a request inside the chain.
+type scope struct {
+	context.Context
+	addr netip.Addr
+	id   string
+}
 
-const (
-	addressKey contextKey = iota
-	requestKey
-)
+type scopeKey struct{}
+
+// Value finds the scope itself and what its parent holds.
+func (s *scope) Value(key any) any {
+	if key == (scopeKey{}) {
+		return s
+	}
+	return s.Context.Value(key)
+}
 
 // Address returns the caller's network address, as the chain found it. It is
 // not valid outside the chain.
 func Address(ctx context.Context) netip.Addr {
-	a, _ := ctx.Value(addressKey).(netip.Addr)
-	return a
+	if s, ok := ctx.Value(scopeKey{}).(*scope); ok {
+		return s.addr
+	}
+	return netip.Addr{}
 }
 
 // RequestID returns the request's id, "" outside the chain.
 func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestKey).(string)
-	return id
+	if s, ok := ctx.Value(scopeKey{}).(*scope); ok {
+		return s.id
+	}
+	return ""
 }
 
 func (c *chain) ServeHTTP(out http.ResponseWriter, r *http.Request) {
-	start := c.Now()
-	w := &recorder{ResponseWriter: out}
 	addr, addrErr := c.clientAddress(r)
-	id := c.requestID(r)
-	ctx := context.WithValue(r.Context(), requestKey, id)
-	r = r.WithContext(context.WithValue(ctx, addressKey, addr))
-	w.Header().Set(respond.RequestID, id)
-	defer func() {
-		c.logRequest(r, w, addr, c.Now().Sub(start))
-	}()
+	w := &recorder{ResponseWriter: out, scope: scope{Context: r.Context(), addr: addr, id: c.requestID(r)}}
+	r = r.WithContext(&w.scope)
+	if c.Log.Enabled(&w.scope, slog.LevelInfo) {
+		start := c.Now()
+		defer func() { c.logRequest(r, w, c.Now().Sub(start)) }()
+	}
 	defer c.recover(w, r)
-	c.headers(w.Header())
+	c.headers(w)
 	if err := errors.Join(addrErr, c.checkHost(r), c.capBody(w, r)); err != nil {
 		c.refuse(w, r, err)
 		return
@@ -96,8 +107,13 @@ func (c *chain) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 // write plain text.
 func (c *chain) dispatch(w http.ResponseWriter, r *http.Request) {
 	h, pattern := c.mux.Handler(r)
+	if strings.Contains(pattern, "{") {
+		c.mux.ServeHTTP(w, r) // only the mux can fill in the path values
+		return
+	}
 	if pattern != "" {
-		c.mux.ServeHTTP(w, r)
+		r.Pattern = pattern
+		h.ServeHTTP(w, r)
 		return
 	}
 	probe := &discard{header: http.Header{}}
@@ -132,22 +148,38 @@ func (c *chain) capBody(w *recorder, r *http.Request) error {
 	if r.ContentLength > most {
 		return fault.New(fault.TooLarge, "The request body is too large.")
 	}
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil
+	}
 	// The server's own writer: it closes the connection of who sends too much.
 	r.Body = http.MaxBytesReader(w.ResponseWriter, r.Body, most)
 	return nil
 }
 
-// headers are right for JSON about a person. A handler that answers with a page
-// or with something public says so by setting its own.
-func (c *chain) headers(h http.Header) {
-	h.Set("Cache-Control", "no-store")
-	h.Set("Vary", "Cookie")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+// always is every header that every answer has, whatever else it is: right for
+// JSON about a person. A handler that answers with a page or with something public
+// says so by setting its own. Names are in canonical form.
+var always = [...]struct{ name, value string }{
+	{"Cache-Control", "no-store"},
+	{"Vary", "Cookie"},
+	{"X-Content-Type-Options", "nosniff"},
+	{"X-Frame-Options", "DENY"},
+	{"Referrer-Policy", "no-referrer"},
+	{"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"},
+	{"Cross-Origin-Opener-Policy", "same-origin"},
+	{"Cross-Origin-Resource-Policy", "same-origin"},
+}
+
+// headers sets them, and the request id. The values stand in the recorder, one
+// place each: whoever appends to one gets a copy.
+func (c *chain) headers(w *recorder) {
+	h := w.Header()
+	for i, header := range always {
+		w.values[i] = header.value
+		h[header.name] = w.values[i : i+1 : i+1]
+	}
+	w.values[len(always)] = w.id
+	h[respond.RequestID] = w.values[len(always):]
 	if c.secure {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
@@ -180,7 +212,7 @@ func (c *chain) recover(w *recorder, r *http.Request) {
 	if v == http.ErrAbortHandler {
 		panic(v)
 	}
-	c.Log.ErrorContext(r.Context(), "panic", "request_id", RequestID(r.Context()), "route", r.Pattern, "value", v, "stack", string(debug.Stack()))
+	c.Log.ErrorContext(r.Context(), "panic", "request_id", w.id, "route", r.Pattern, "value", v, "stack", string(debug.Stack()))
 	if w.status == 0 {
 		respond.JSON(w, http.StatusInternalServerError, problem{respond.Internal, "Something went wrong on our side."})
 	}
@@ -189,26 +221,28 @@ func (c *chain) recover(w *recorder, r *http.Request) {
 // logRequest writes one line: never a query string, a header or a body, any of
 // which may hold a secret. A known path is told by its route, so that no login
 // stands in the log.
-func (c *chain) logRequest(r *http.Request, w *recorder, addr netip.Addr, took time.Duration) {
+func (c *chain) logRequest(r *http.Request, w *recorder, took time.Duration) {
 	address := ""
-	if addr.IsValid() {
-		address = addr.String()
+	if w.addr.IsValid() {
+		address = w.addr.String()
 	}
 	where := slog.String("route", r.Pattern)
 	if r.Pattern == "" {
 		where = slog.String("path", audit.Clip(strings.ToValidUTF8(r.URL.Path, "?")))
 	}
 	c.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
-		slog.String("request_id", RequestID(r.Context())), slog.String("method", audit.Clip(r.Method)), where,
+		slog.String("request_id", w.id), slog.String("method", audit.Clip(r.Method)), where,
 		slog.Int("status", w.status), slog.Int64("bytes", w.bytes), slog.String("address", address),
 		slog.Duration("took", took))
 }
 
-// recorder notes what was answered.
+// recorder is what the chain keeps for one request. It notes what was answered.
 type recorder struct {
 	http.ResponseWriter
+	scope
 	status int
 	bytes  int64
+	values [len(always) + 1]string // of headers
 }
 
 func (w *recorder) WriteHeader(status int) {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +42,15 @@ func newRig(t *testing.T, change func(*middleware.Config)) rig {
 	mux.HandleFunc("POST /here", echo)
 	mux.HandleFunc("POST /big", echo)
 	mux.HandleFunc("GET /healthz", echo)
+	mux.HandleFunc("GET /things/{id}", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s %s %t", r.PathValue("id"), r.Pattern, middleware.RequestID(r.Context()) == w.Header().Get("X-Request-Id"))
+	})
+	mux.HandleFunc("GET /changes", func(w http.ResponseWriter, r *http.Request) {
+		for name, values := range w.Header() {
+			w.Header()[name] = append(values, "changed")
+			w.Header()[name][0] = "changed"
+		}
+	})
 	mux.HandleFunc("GET /bug", func(http.ResponseWriter, *http.Request) { panic("secret plan") })
 	h, err := middleware.Chain(c, mux)
 	if err != nil {
@@ -88,6 +98,29 @@ func TestEveryAnswerCarriesTheHeaders(t *testing.T) {
 		if w.Header().Get("X-Request-Id") == "" {
 			t.Errorf("%s: no request id", name)
 		}
+	}
+}
+
+func TestHeadersOfOneAnswerAreNotAnothers(t *testing.T) {
+	t.Parallel()
+	g := newRig(t, nil)
+	before := g.do(request("GET", "/here", nil)).Header()
+	g.do(request("GET", "/changes", nil))
+	after := g.do(request("GET", "/here", nil)).Header()
+	if before.Get("X-Request-Id") == after.Get("X-Request-Id") {
+		t.Error("two requests have one id")
+	}
+	before.Del("X-Request-Id")
+	after.Del("X-Request-Id")
+	if !reflect.DeepEqual(before, after) {
+		t.Errorf("got %v, want %v", after, before)
+	}
+}
+
+func TestRoutesWithPathValues(t *testing.T) {
+	t.Parallel()
+	if got, want := newRig(t, nil).do(request("GET", "/things/a%2Fb", nil)).Body.String(), "a/b GET /things/{id} true"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

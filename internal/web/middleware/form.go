@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -34,26 +35,47 @@ func Form(r *http.Request) (Fields, error) {
 }
 
 func parseFields(body string) (Fields, error) {
-	values, err := url.ParseQuery(body)
-	if err != nil {
-		return nil, fault.Wrap(err, fault.Invalid, "The form cannot be read.")
-	}
-	if len(values) > mostFields {
-		return nil, fault.New(fault.Invalid, "The form has too many fields.")
-	}
 	f := Fields{}
-	for name, all := range values {
-		if len(all) != 1 {
+	for body != "" {
+		var pair string
+		pair, body, _ = strings.Cut(body, "&")
+		if pair == "" {
+			continue
+		}
+		name, value, err := field(pair)
+		if err != nil {
+			return nil, fault.Wrap(err, fault.Invalid, "The form cannot be read.")
+		}
+		if _, again := f[name]; again {
 			return nil, fault.New(fault.Invalid, "A field of the form is there more than once.")
 		}
-		if !plainText(name) || !plainText(all[0]) {
+		if !plainText(name) || !plainText(value) {
 			return nil, fault.New(fault.Invalid, "The form holds bytes that are not text.")
 		}
-		if all[0] != "" {
-			f[name] = all[0]
+		if len(f) == mostFields {
+			return nil, fault.New(fault.Invalid, "The form has too many fields.")
+		}
+		f[name] = value
+	}
+	for name, value := range f {
+		if value == "" {
+			delete(f, name)
 		}
 	}
 	return f, nil
+}
+
+// field reads one pair as url.ParseQuery would.
+func field(pair string) (name, value string, err error) {
+	if strings.Contains(pair, ";") {
+		return "", "", errors.New("invalid semicolon separator")
+	}
+	name, value, _ = strings.Cut(pair, "=")
+	if name, err = url.QueryUnescape(name); err != nil {
+		return "", "", err
+	}
+	value, err = url.QueryUnescape(value)
+	return name, value, err
 }
 
 func plainText(s string) bool {
@@ -65,6 +87,9 @@ func hasType(r *http.Request, want string) bool {
 	all := r.Header.Values("Content-Type")
 	if len(all) != 1 {
 		return false
+	}
+	if all[0] == want { // as nearly everybody writes it
+		return true
 	}
 	got, params, err := mime.ParseMediaType(all[0])
 	if err != nil || got != want {

@@ -24,9 +24,16 @@ func (s *Surface) introspect(w http.ResponseWriter, r *http.Request, c call) err
 	if err != nil {
 		return err
 	}
-	respond.JSON(w, http.StatusOK, answer)
+	if !answer.Active {
+		respond.JSON(w, http.StatusOK, answer)
+		return nil
+	}
+	respond.JSON(w, http.StatusOK, active(answer))
 	return nil
 }
+
+// active is an answer without its own marshaling, which would encode it twice.
+type active grant.Answer
 
 // revoke takes back a client's own token (RFC 7009). Whether there was one the
 // answer does not tell.

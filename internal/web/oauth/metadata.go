@@ -33,13 +33,18 @@ type metadataOf struct {
 
 // document is an answer made once.
 type document struct {
-	body []byte
-	etag string
+	body        []byte
+	etag        string
+	age, length string // header values
+}
+
+func documentOf(body []byte, etag string, age time.Duration) *document {
+	return &document{body, etag, fmt.Sprintf("public, max-age=%d", int(age/time.Second)), strconv.Itoa(len(body))}
 }
 
 // newDocument makes the metadata from the issuer alone: a Host header never gets
 // near it.
-func newDocument(issuer string) document {
+func newDocument(issuer string) *document {
 	body, err := json.Marshal(metadataOf{
 		Issuer: issuer, TokenEndpoint: issuer + "/oauth/token", JWKS: issuer + "/.well-known/jwks.json",
 		GrantTypes: grantNames(), AuthMethods: authMethods,
@@ -50,25 +55,32 @@ func newDocument(issuer string) document {
 		panic(err) // strings always marshal
 	}
 	sum := sha256.Sum256(body)
-	return document{body: body, etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
+	return documentOf(body, `"`+base64.RawURLEncoding.EncodeToString(sum[:12])+`"`, metadataAge)
 }
 
 func (s *Surface) metadata(w http.ResponseWriter, r *http.Request) error {
-	s.discovery.send(w, r, metadataAge)
+	s.discovery.send(w, r)
 	return nil
 }
 
+// jwks sends the key set of now. It is the same for months; what of it is made
+// here is made again when its tag is another.
 func (s *Surface) jwks(w http.ResponseWriter, r *http.Request) error {
 	body, etag := s.Keys.JWKS()
 	if !strings.HasPrefix(etag, `"`) {
 		etag = `"` + etag + `"`
 	}
-	document{body, etag}.send(w, r, s.Keys.MaxAge())
+	d := s.keySet.Load()
+	if d == nil || d.etag != etag {
+		d = documentOf(body, etag, s.Keys.MaxAge())
+		s.keySet.Store(d)
+	}
+	d.send(w, r)
 	return nil
 }
 
-func (d document) send(w http.ResponseWriter, r *http.Request, age time.Duration) {
-	middleware.Public(w, fmt.Sprintf("public, max-age=%d", int(age/time.Second)))
+func (d *document) send(w http.ResponseWriter, r *http.Request) {
+	middleware.Public(w, d.age)
 	h := w.Header()
 	h.Set("ETag", d.etag)
 	if matches(r.Header.Values("If-None-Match"), d.etag) {
@@ -76,7 +88,7 @@ func (d document) send(w http.ResponseWriter, r *http.Request, age time.Duration
 		return
 	}
 	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(d.body)))
+	h.Set("Content-Length", d.length)
 	_, _ = w.Write(d.body) // the caller may have left
 }
 

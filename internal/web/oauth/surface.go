@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/client"
@@ -68,7 +69,8 @@ type Config struct {
 // Surface serves the routes.
 type Surface struct {
 	Config
-	discovery document
+	discovery *document
+	keySet    atomic.Pointer[document]
 }
 
 // New returns a surface.

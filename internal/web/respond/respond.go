@@ -1,7 +1,6 @@
 package respond
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -121,16 +120,15 @@ func Log(w http.ResponseWriter, r *http.Request, err error, log *slog.Logger) {
 // JSON writes v. A value that cannot be written is a bug: it panics before
 // anything is sent.
 func JSON(w http.ResponseWriter, status int, v any) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(true)
-	if err := e.Encode(v); err != nil {
+	body, err := json.Marshal(v)
+	if err != nil {
 		panic(err)
 	}
+	body = append(body, '\n')
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes()) // the caller may have left
+	_, _ = w.Write(body) // the caller may have left
 }
 
 // NoContent writes 204.
