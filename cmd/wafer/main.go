@@ -66,7 +66,7 @@ func run(ctx context.Context, args []string, t terminal) int {
 		err = errors.New("stopped before it was done")
 	}
 	fmt.Fprintf(t.err, "wafer: %v\n", err)
-	if next := hint(parsed.Command(), err); next != "" {
+	if next := hint(err); next != "" {
 		fmt.Fprintln(t.err, "  "+next)
 	}
 	return 1
@@ -118,18 +118,19 @@ func asked(err error) string {
 }
 
 // hint is what to do about an error that does not say so itself.
-func hint(command string, err error) string {
+func hint(err error) string {
 	if errors.Is(err, app.ErrLocked) {
 		return "Stop it first, or name another folder with --data."
 	}
 	var r *refusal
-	if !errors.As(err, &r) || r.Code != "not_found" {
+	if !errors.As(err, &r) {
 		return ""
 	}
-	switch strings.Fields(command)[0] {
-	case "api", "client", "key", "role", "user":
-		return "See: wafer " + strings.Fields(command)[0] + " list"
-	case "session":
+	switch r.Message {
+	case "No such API.", "No such client.", "No such key.", "No such role.", "No such user.":
+		what := strings.TrimSuffix(strings.TrimPrefix(r.Message, "No such "), ".")
+		return "See: wafer " + strings.ToLower(what) + " list"
+	case "There is no such session.":
 		return "See: wafer session list --user USER"
 	}
 	return ""
