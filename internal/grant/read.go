@@ -28,7 +28,7 @@ func (s *Service) read(ctx context.Context, text string) (h held, ok bool, err e
 	if token.IsOpaque(text) {
 		return s.readOpaque(ctx, text)
 	}
-	m, err := jose.Parse(text, jose.Limits{})
+	m, err := s.headers.Parse(text, jose.Limits{})
 	if err != nil || m.Header.Type != token.Type {
 		return held{}, false, nil
 	}

@@ -44,14 +44,17 @@ type Config struct {
 }
 
 // Service hands out, looks into and takes back tokens.
-type Service struct{ Config }
+type Service struct {
+	Config
+	headers jose.Headers // of the keys that sign
+}
 
 // New returns a service.
 func New(c Config) *Service {
 	if c.Window == 0 {
 		c.Window = 60 * time.Second
 	}
-	return &Service{c}
+	return &Service{Config: c}
 }
 
 // Ask is what a caller wants a token for. API is an API's id, "management", the
