@@ -25,6 +25,17 @@ type Message struct {
 // usualSignature is as long as those of RSA with 2048 bits.
 const usualSignature = 256
 
+// headerSegment returns the encoded header of a token of this type.
+func (k *Key) headerSegment(h Header) string {
+	if last := k.header.Load(); last != nil && last.typ == h.Type && last.cty == h.ContentType {
+		return last.segment
+	}
+	h.Algorithm, h.KeyID = k.alg, k.id
+	segment := base64.RawURLEncoding.EncodeToString(append(h.appendTo([]byte{'{'}), '}'))
+	k.header.Store(&firstSegment{typ: h.Type, cty: h.ContentType, segment: segment})
+	return segment
+}
+
 // Sign returns payload as a compact JWS under k. The header's algorithm and key id
 // are the key's; h adds Type and ContentType. A key that cannot sign, or an empty
 // payload, is an error.
@@ -41,13 +52,11 @@ func Sign(k *Key, h Header, payload []byte) (string, error) {
 	if h.Encryption != "" {
 		return "", malformed("a signed token has no enc")
 	}
-	h.Algorithm, h.KeyID = k.alg, k.id
-	header := append(h.appendTo([]byte{'{'}), '}')
-
+	header := k.headerSegment(h)
 	enc := base64.RawURLEncoding
-	size := enc.EncodedLen(len(header)) + enc.EncodedLen(len(payload)) + enc.EncodedLen(maxSignature) + 2
+	size := len(header) + enc.EncodedLen(len(payload)) + enc.EncodedLen(k.signatureSize()) + 2
 	token := make([]byte, 0, size)
-	token = enc.AppendEncode(token, header)
+	token = append(token, header...)
 	token = append(token, '.')
 	token = enc.AppendEncode(token, payload)
 	signature, err := k.sign(token)

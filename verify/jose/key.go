@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -36,7 +37,13 @@ type Key struct {
 	ecOrder    []byte // of the group, at the width of a coordinate
 	edPrivate  ed25519.PrivateKey
 	edPublic   ed25519.PublicKey
+
+	header *atomic.Pointer[firstSegment] // of the last token it signed
 }
+
+// firstSegment is the first segment of a token, ready made: a key signs tokens of
+// one type.
+type firstSegment struct{ typ, cty, segment string }
 
 // NewKey binds key material to one algorithm and a key id, which may be empty.
 // The material is copied. It must be a []byte for HS*, and for the others the
@@ -53,7 +60,7 @@ func NewKey(alg Algorithm, kid string, material any) (*Key, error) {
 	if !plain(kid) {
 		return nil, badKey("unfit key id")
 	}
-	k := &Key{alg: alg, id: kid}
+	k := &Key{alg: alg, id: kid, header: new(atomic.Pointer[firstSegment])}
 	var err error
 	switch m := material.(type) {
 	case []byte:
@@ -165,7 +172,7 @@ func (k *Key) WithID(kid string) *Key {
 		panic("jose: unfit key id")
 	}
 	named := *k
-	named.id = kid
+	named.id, named.header = kid, new(atomic.Pointer[firstSegment])
 	return &named
 }
 

@@ -13,8 +13,16 @@ import (
 	"hash"
 )
 
-// maxSignature is the longest signature of a key that NewKey accepts.
-const maxSignature = maxRSABits / 8
+// signatureSize is at least as long as the signatures of a signing key.
+func (k *Key) signatureSize() int {
+	switch {
+	case k.rsaPrivate != nil:
+		return k.rsaPrivate.Size()
+	case k.ecPrivate != nil:
+		return 2 * coordinateSize(k.ecPrivate.Curve)
+	}
+	return sha512.Size // HMAC at most, Ed25519 exactly
+}
 
 // sign computes the raw signature over input.
 func (k *Key) sign(input []byte) ([]byte, error) {
