@@ -51,19 +51,6 @@ func (k *Keeper) EndAll(ctx context.Context, userID, actor, reason string) (int6
 	return seq, nil
 }
 
-// EndOthers ends every session of a user but one, in one transaction. It returns
-// how many.
-func (k *Keeper) EndOthers(ctx context.Context, userID, keep, actor, reason string) (int, error) {
-	fx, err := k.OthersEnding(ctx, userID, keep, actor, reason)
-	if err != nil || len(fx.Revoke) == 0 {
-		return 0, err
-	}
-	if _, err := k.ender.Record(ctx, fx); err != nil {
-		return 0, fmt.Errorf("end other sessions: %w", err)
-	}
-	return len(fx.Revoke), nil
-}
-
 // OthersEnding returns the effects that end every session of a user but one, for
 // a change that must write them in its own transaction.
 func (k *Keeper) OthersEnding(ctx context.Context, userID, keep, actor, reason string) (revoke.Effects, error) {

@@ -160,9 +160,12 @@ func TestEndingSessions(t *testing.T) {
 		t.Errorf("somebody else ended the session: %v, %v", done, err)
 	}
 	h.wantFound(one, true)
-	n, err := h.EndOthers(t.Context(), h.user, mine.ID, h.user, "password")
-	if err != nil || n != 2 {
-		t.Errorf("%d others ended, %v", n, err)
+	others, err := h.OthersEnding(t.Context(), h.user, mine.ID, h.user, "password")
+	if err != nil || len(others.Revoke) != 2 {
+		t.Errorf("%d others end, %v", len(others.Revoke), err)
+	}
+	if _, err := h.store.Record(t.Context(), others); err != nil {
+		t.Fatal(err)
 	}
 	h.wantFound(one, true)
 	h.wantFound(two, false)
