@@ -67,6 +67,11 @@ type SetupStore interface {
 	// PutOnce stores value under name if nothing is there, and returns what is
 	// there afterwards.
 	PutOnce(ctx context.Context, name, value string) (string, error)
+	// Setting returns the value under name, "" when nothing is there.
+	Setting(ctx context.Context, name string) (string, error)
+	// ChangeSetting stores next under name if old is there ("": nothing).
+	// next "" removes it. It reports whether it did.
+	ChangeSetting(ctx context.Context, name, old, next string) (bool, error)
 	// OfferBootstrap stores the digest of a one-time administrator token,
 	// replacing an unused one, if no user has the role and none was ever
 	// redeemed. It reports whether it did.

@@ -234,6 +234,9 @@ func (a *App) Bootstrap() (text string, offered bool) { return a.bootstrap, a.bo
 func (a *App) Close() error {
 	var errs []error
 	a.closed.Do(func() {
+		if a.sessions != nil {
+			errs = append(errs, a.sessions.Flush(context.Background()))
+		}
 		if a.store != nil {
 			errs = append(errs, a.store.Close())
 		}

@@ -86,7 +86,8 @@ func server(h http.Handler) *http.Server {
 // housekeeping moves keys that are due and removes what has expired, until ctx
 // ends. A failure is logged and tried again the next time.
 func (a *App) housekeeping(ctx context.Context) {
-	keys, purge := time.NewTicker(30*time.Second), time.NewTicker(time.Minute)
+	uses, keys, purge := time.NewTicker(time.Second), time.NewTicker(30*time.Second), time.NewTicker(time.Minute)
+	defer uses.Stop()
 	defer keys.Stop()
 	defer purge.Stop()
 	a.warm()
@@ -95,6 +96,8 @@ func (a *App) housekeeping(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-uses.C:
+			err = a.sessions.Flush(ctx)
 		case <-keys.C:
 			err = a.tickKeys(ctx)
 		case <-purge.C:

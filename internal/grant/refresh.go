@@ -47,6 +47,7 @@ func (s *Service) Refresh(ctx context.Context, c client.Client, ask RefreshAsk) 
 	if t.refused != nil {
 		return Tokens{}, t.refused
 	}
+	s.Sessions.Touch(t.state.Session, now)
 	out, err := s.mint(ctx, t.state, t.scopes, now)
 	if err != nil {
 		return Tokens{}, err
@@ -86,9 +87,6 @@ func (s *Service) decide(st State, c client.Client, in shown) (turn, Change) {
 		next.Replays++
 		apart := in.now.Sub(g.RotatedAt).Milliseconds()
 		ch.Effects.Audit = []audit.Event{s.note(*g, in, "refresh.race", fmt.Sprintf("same client, %d ms apart", apart))}
-	}
-	if seen, idle, due := s.Sessions.Due(*st.Session, in.now); due {
-		ch.Touch, ch.Idle = seen, idle
 	}
 	return turn{state: st, scopes: scopes, gen: next.Gen}, ch
 }

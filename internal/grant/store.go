@@ -69,8 +69,6 @@ type Query struct {
 type Change struct {
 	Next    *Grant // Scopes, Gen, RotatedAt and Replays to write; nil leaves them, and nothing else ever changes
 	Effects revoke.Effects
-	Touch   time.Time // when set, the session's SeenAt and IdleUntil move to
-	Idle    time.Time // these, forward only
 }
 
 // Store keeps grants and opaque access tokens, and reads states.

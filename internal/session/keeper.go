@@ -30,6 +30,7 @@ type Keeper struct {
 	ender  Ender
 	limits Limits
 	now    func() time.Time
+	uses   uses
 }
 
 // Ender writes the entries that end sessions.
@@ -108,7 +109,7 @@ func (k *Keeper) idleUntil(s Session, now time.Time) time.Time {
 
 // Find returns the live session that a cookie's value belongs to, and the log
 // position read with it. A value of the wrong form, an unknown one and one past
-// a limit are all "not found". Use is noted when Limits.Touch has passed.
+// a limit are all "not found". Use is noted, see Touch.
 func (k *Keeper) Find(ctx context.Context, secret string) (s Session, rsn int64, found bool, err error) {
 	if !WellFormed(secret) {
 		return Session{}, 0, false, nil
@@ -121,32 +122,8 @@ func (k *Keeper) Find(ctx context.Context, secret string) (s Session, rsn int64,
 	if !found || !s.Live(now) {
 		return Session{}, 0, false, nil
 	}
-	live, err := k.Touch(ctx, &s, now)
-	if err != nil || !live {
-		return Session{}, 0, false, err
-	}
+	k.Touch(&s, now)
 	return s, rsn, true, nil
-}
-
-// Touch notes the use of a live session, when the last note is old enough. It
-// reports whether the session is still there.
-func (k *Keeper) Touch(ctx context.Context, s *Session, now time.Time) (bool, error) {
-	seen, idle, due := k.Due(*s, now)
-	if !due {
-		return true, nil
-	}
-	live, err := k.store.TouchSession(ctx, s.ID, seen, idle)
-	if err != nil {
-		return false, fmt.Errorf("touch session: %w", err)
-	}
-	s.SeenAt, s.IdleUntil = seen, idle
-	return live, nil
-}
-
-// Due returns what a use at now would set SeenAt and IdleUntil to, and whether
-// the last note is old enough for it to be written.
-func (k *Keeper) Due(s Session, now time.Time) (seen, idle time.Time, due bool) {
-	return now, k.idleUntil(s, now), now.Sub(s.SeenAt) >= k.limits.Touch
 }
 
 // WellFormed reports whether a cookie's value can be a session secret at all:

@@ -50,12 +50,20 @@ func (h *house) start(l session.Login) (session.Session, string) {
 	return s, secret
 }
 
+func (h *house) flush() {
+	h.t.Helper()
+	if err := h.Flush(h.t.Context()); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
 func (h *house) wantFound(secret string, want bool) {
 	h.t.Helper()
 	_, _, found, err := h.Find(h.t.Context(), secret)
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	h.flush()
 	if found != want {
 		h.t.Errorf("found is %v, want %v", found, want)
 	}
@@ -88,11 +96,13 @@ func TestUseIsWrittenAtMostOnceATouch(t *testing.T) {
 	s, secret := h.start(session.Login{})
 	h.now = h.now.Add(59 * time.Second)
 	h.wantFound(secret, true)
+	h.flush()
 	if got, _, _ := h.store.SessionByID(t.Context(), s.ID); !got.SeenAt.Equal(s.SeenAt) {
 		t.Error("use was written within the touch time")
 	}
 	h.now = h.now.Add(time.Second)
 	h.wantFound(secret, true)
+	h.flush()
 	if got, _, _ := h.store.SessionByID(t.Context(), s.ID); !got.SeenAt.Equal(h.now) {
 		t.Error("use was not written after the touch time")
 	}

@@ -35,6 +35,13 @@ func (s Session) Live(now time.Time) bool {
 // "aal1" for one factor. There is no second one yet.
 func (s Session) ACR() string { return "aal1" }
 
+// Touch is one use of a session, to be noted.
+type Touch struct {
+	ID        string
+	Seen      time.Time
+	IdleUntil time.Time
+}
+
 // Store keeps sessions. Ending one is an effect (revoke.Effects).
 type Store interface {
 	// StartSession adds a session, with the effects, in one transaction. A
@@ -53,10 +60,10 @@ type Store interface {
 	// IdleUntil, if the row still holds the secret old and is live at
 	// next.SeenAt. It reports whether it did.
 	RenewSession(ctx context.Context, old opaque.Digest, next Session, fx revoke.Effects) (bool, error)
-	// TouchSession moves SeenAt and IdleUntil forward, never back, if the
-	// session is there and live at seen. It never revives one. It reports
-	// whether the session was live.
-	TouchSession(ctx context.Context, id string, seen, idleUntil time.Time) (bool, error)
+	// TouchSessions moves SeenAt and IdleUntil forward, never back, of each
+	// session that is there and live at Seen. It never revives one. It returns
+	// how many it found so.
+	TouchSessions(ctx context.Context, touches []Touch) (int, error)
 	// PurgeSessions removes at most limit sessions that are past a limit at
 	// now, with their grants and opaque tokens, in small steps. It returns how
 	// many sessions.

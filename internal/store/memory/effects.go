@@ -35,6 +35,7 @@ func (m *Store) end(kind revoke.Kind, key string) {
 		m.endSession(key)
 	case revoke.User:
 		m.endSessions(func(s session.Session) bool { return s.UserID == key })
+		m.endGrants(func(g grant.Grant) bool { return g.UserID == key }, func(t grant.AccessToken) bool { return t.UserID == key })
 	case revoke.Client:
 		m.endSessions(func(s session.Session) bool { return s.ClientID == key })
 		m.endGrants(func(g grant.Grant) bool { return g.ClientID == key }, func(t grant.AccessToken) bool { return t.ClientID == key })
@@ -57,11 +58,15 @@ func (m *Store) endSessions(which func(session.Session) bool) {
 }
 
 func (m *Store) endSession(id string) {
-	if s, found := m.sessions[id]; found {
-		delete(m.secrets, s.Secret)
-		delete(m.sessions, id)
-	}
+	m.dropSession(id)
 	m.endGrants(func(g grant.Grant) bool { return g.SessionID == id }, func(t grant.AccessToken) bool { return t.SessionID == id })
+}
+
+// dropSession removes a session and nothing that hangs from it.
+func (m *Store) dropSession(id string) {
+	delete(m.secrets, m.sessions[id].Secret)
+	delete(m.sessions, id)
+	delete(m.leaving, id)
 }
 
 func (m *Store) endGrants(which func(grant.Grant) bool, tokens func(grant.AccessToken) bool) {

@@ -59,69 +59,76 @@ func pointer[T any](v T, copied func(T) T) *T {
 // AddGrant implements grant.Store.
 func (m *Store) AddGrant(ctx context.Context, g grant.Grant, fx revoke.Effects) (bool, error) {
 	return m.report(ctx, fx, func() error {
-		if !m.there(g.SessionID, g.UserID, g.ClientID) {
+		if _, found := m.sessions[g.SessionID]; !found || !m.has(g.UserID, g.ClientID) {
 			return errRefused
 		}
-		if _, found := m.grants[g.ID]; found {
-			return taken("grant id")
-		}
-		m.grants[g.ID] = grantCopy(g)
-		return nil
+		return m.putGrant(g)
 	})
 }
 
-func (m *Store) there(sessionID, userID, clientID string) bool {
-	_, session := m.sessions[sessionID]
+func (m *Store) has(userID, clientID string) bool {
 	_, user := m.users[userID]
 	_, client := m.clients.rows[clientID]
-	return session && user && client
+	return user && client
+}
+
+func (m *Store) putGrant(g grant.Grant) error {
+	if _, found := m.grants[g.ID]; found {
+		return taken("grant id")
+	}
+	m.grants[g.ID] = grantCopy(g)
+	return nil
 }
 
 // ChangeGrant implements grant.Store.
 func (m *Store) ChangeGrant(ctx context.Context, grantID string, decide func(grant.State) grant.Change) error {
-	return m.insist(ctx, revoke.Effects{}, func() error {
-		st := grant.State{RSN: m.head}
-		if grantID != "" {
-			st = m.state(grant.Query{GrantID: grantID})
-		}
-		ch := decide(st)
-		if m.stale(ch.Effects.Guard) {
-			return errRefused
-		}
-		g, found := m.grants[grantID]
-		if found && ch.Next != nil {
-			g.Scopes, g.Gen, g.RotatedAt, g.Replays = ch.Next.Scopes, ch.Next.Gen, ch.Next.RotatedAt, ch.Next.Replays
-			m.grants[grantID] = grantCopy(g)
-		}
-		if found && !ch.Touch.IsZero() {
-			m.touch(g.SessionID, ch.Touch, ch.Idle)
-		}
-		m.apply(ch.Effects)
-		return nil
-	})
+	return m.insist(ctx, revoke.Effects{}, func() error { return m.changeGrant(grantID, decide) })
+}
+
+func (m *Store) changeGrant(grantID string, decide func(grant.State) grant.Change) error {
+	st := grant.State{RSN: m.head}
+	if grantID != "" {
+		st = m.state(grant.Query{GrantID: grantID})
+	}
+	ch := decide(st)
+	if m.stale(ch.Effects.Guard) {
+		return errRefused
+	}
+	g, found := m.grants[grantID]
+	if found && ch.Next != nil {
+		g.Scopes, g.Gen, g.RotatedAt, g.Replays = ch.Next.Scopes, ch.Next.Gen, ch.Next.RotatedAt, ch.Next.Replays
+		m.grants[grantID] = grantCopy(g)
+	}
+	m.apply(ch.Effects)
+	return nil
 }
 
 // AddToken implements grant.Store.
 func (m *Store) AddToken(ctx context.Context, t grant.AccessToken) (bool, error) {
 	return m.report(ctx, revoke.Effects{}, func() error {
-		if _, found := m.clients.rows[t.ClientID]; !found {
-			return errRefused
-		}
 		if _, found := m.sessions[t.SessionID]; !found && t.SessionID != "" {
 			return errRefused
 		}
-		if _, found := m.users[t.UserID]; !found && t.UserID != "" {
-			return errRefused
-		}
-		if _, found := m.grants[t.GrantID]; !found && t.GrantID != "" {
-			return errRefused
-		}
-		if _, found := m.tokens[t.Digest]; found {
-			return taken("token digest")
-		}
-		m.tokens[t.Digest] = tokenCopy(t)
-		return nil
+		return m.putToken(t)
 	})
+}
+
+// putToken adds a token whose session is known to be there.
+func (m *Store) putToken(t grant.AccessToken) error {
+	if _, found := m.clients.rows[t.ClientID]; !found {
+		return errRefused
+	}
+	if _, found := m.users[t.UserID]; !found && t.UserID != "" {
+		return errRefused
+	}
+	if _, found := m.grants[t.GrantID]; !found && t.GrantID != "" {
+		return errRefused
+	}
+	if _, found := m.tokens[t.Digest]; found {
+		return taken("token digest")
+	}
+	m.tokens[t.Digest] = tokenCopy(t)
+	return nil
 }
 
 // TokenByDigest implements grant.Store.

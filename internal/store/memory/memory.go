@@ -43,6 +43,7 @@ type Store struct {
 
 	sessions map[string]session.Session
 	secrets  map[opaque.Digest]string // -> session id
+	leaving  map[string]bool          // session id -> on its way to another home
 	grants   map[string]grant.Grant
 	tokens   map[opaque.Digest]grant.AccessToken
 	keys     map[string]keyring.Record
@@ -61,7 +62,7 @@ func New() *Store {
 		apis:    shelf[api.API]{"API id", map[string]api.API{}, apiCopy, func(a *api.API) *int64 { return &a.Version }},
 		roles:   shelf[role.Role]{"role id", map[string]role.Role{}, roleCopy, func(r *role.Role) *int64 { return &r.Version }},
 
-		settings: map[string]string{}, sessions: map[string]session.Session{}, secrets: map[opaque.Digest]string{},
+		settings: map[string]string{}, sessions: map[string]session.Session{}, secrets: map[opaque.Digest]string{}, leaving: map[string]bool{},
 		grants: map[string]grant.Grant{}, tokens: map[opaque.Digest]grant.AccessToken{}, keys: map[string]keyring.Record{},
 		counters: map[string]limit.Counter{},
 	}

@@ -13,16 +13,18 @@ import (
 
 // StartSession implements session.Store.
 func (m *Store) StartSession(ctx context.Context, s session.Session, fx revoke.Effects) error {
-	return m.insist(ctx, fx, func() error {
-		if _, found := m.sessions[s.ID]; found {
-			return taken("session id")
-		}
-		if _, found := m.secrets[s.Secret]; found {
-			return taken("session secret")
-		}
-		m.sessions[s.ID], m.secrets[s.Secret] = sessionCopy(s), s.ID
-		return nil
-	})
+	return m.insist(ctx, fx, func() error { return m.putSession(s) })
+}
+
+func (m *Store) putSession(s session.Session) error {
+	if _, found := m.sessions[s.ID]; found {
+		return taken("session id")
+	}
+	if _, found := m.secrets[s.Secret]; found {
+		return taken("session secret")
+	}
+	m.sessions[s.ID], m.secrets[s.Secret] = sessionCopy(s), s.ID
+	return nil
 }
 
 // SessionBySecret implements session.Store.
@@ -60,7 +62,7 @@ func (m *Store) SessionsOf(ctx context.Context, userID string) (out []session.Se
 func (m *Store) RenewSession(ctx context.Context, old opaque.Digest, next session.Session, fx revoke.Effects) (bool, error) {
 	return m.report(ctx, fx, func() error {
 		s, found := m.sessions[next.ID]
-		if !found || !s.Secret.Equal(old) || !s.Live(next.SeenAt) {
+		if !found || m.leaving[s.ID] || !s.Secret.Equal(old) || !s.Live(next.SeenAt) {
 			return errRefused
 		}
 		if owner, found := m.secrets[next.Secret]; found && owner != s.ID {
@@ -73,19 +75,23 @@ func (m *Store) RenewSession(ctx context.Context, old opaque.Digest, next sessio
 	})
 }
 
-// TouchSession implements session.Store.
-func (m *Store) TouchSession(ctx context.Context, id string, seen, idleUntil time.Time) (live bool, err error) {
+// TouchSessions implements session.Store.
+func (m *Store) TouchSessions(ctx context.Context, touches []session.Touch) (n int, err error) {
 	err = m.write(ctx, func() error {
-		live = m.touch(id, seen, idleUntil)
+		for _, t := range touches {
+			if m.touch(t) {
+				n++
+			}
+		}
 		return nil
 	})
-	return live, err
+	return n, err
 }
 
-func (m *Store) touch(id string, seen, idleUntil time.Time) bool {
-	s, found := m.sessions[id]
-	seen, idleUntil = when(seen), when(idleUntil)
-	if !found || !s.Live(seen) {
+func (m *Store) touch(t session.Touch) bool {
+	s, found := m.sessions[t.ID]
+	seen, idleUntil := when(t.Seen), when(t.IdleUntil)
+	if !found || m.leaving[t.ID] || !s.Live(seen) {
 		return false
 	}
 	if seen.After(s.SeenAt) {
@@ -94,7 +100,7 @@ func (m *Store) touch(id string, seen, idleUntil time.Time) bool {
 	if idleUntil.After(s.IdleUntil) {
 		s.IdleUntil = idleUntil
 	}
-	m.sessions[id] = s
+	m.sessions[s.ID] = s
 	return true
 }
 

@@ -29,6 +29,27 @@ func (m *Store) PutOnce(ctx context.Context, name, value string) (there string, 
 	return there, err
 }
 
+// Setting implements admin.SetupStore.
+func (m *Store) Setting(ctx context.Context, name string) (value string, err error) {
+	err = m.read(ctx, func() { value = m.settings[name] })
+	return value, err
+}
+
+// ChangeSetting implements admin.SetupStore.
+func (m *Store) ChangeSetting(ctx context.Context, name, old, next string) (bool, error) {
+	return m.report(ctx, revoke.Effects{}, func() error {
+		if m.settings[name] != old {
+			return errRefused
+		}
+		if next == "" {
+			delete(m.settings, name)
+		} else {
+			m.settings[name] = next
+		}
+		return nil
+	})
+}
+
 // OfferBootstrap implements admin.SetupStore.
 func (m *Store) OfferBootstrap(ctx context.Context, d opaque.Digest, expires time.Time) (bool, error) {
 	return m.report(ctx, revoke.Effects{}, func() error {

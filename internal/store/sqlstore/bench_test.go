@@ -104,7 +104,7 @@ func BenchmarkRefresh(b *testing.B) {
 				return s.ChangeGrant(b.Context(), gid(int(i)%benchSessions), func(st grant.State) grant.Change {
 					next := *st.Grant
 					next.Gen, next.RotatedAt = next.Gen+1, now
-					return grant.Change{Next: &next, Touch: now, Idle: now.Add(12 * time.Hour)}
+					return grant.Change{Next: &next}
 				})
 			})
 		})
@@ -119,7 +119,7 @@ func BenchmarkTouch(b *testing.B) {
 			callers(b, n, func(int) error {
 				i := turn.Add(1)
 				now := benchStart.Add(time.Duration(i) * time.Millisecond)
-				_, err := s.TouchSession(b.Context(), sid(int(i)%benchSessions), now, now.Add(12*time.Hour))
+				_, err := s.TouchSessions(b.Context(), []session.Touch{{ID: sid(int(i) % benchSessions), Seen: now, IdleUntil: now.Add(12 * time.Hour)}})
 				return err
 			})
 		})

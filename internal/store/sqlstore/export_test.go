@@ -39,8 +39,8 @@ func (s *Store) MostPages(ctx context.Context, n int) error {
 	})
 }
 
-// Setting is a setting of the connection that writes.
-func (s *Store) Setting(ctx context.Context, name string) (value any, err error) {
+// Pragma is a setting of the connection that writes.
+func (s *Store) Pragma(ctx context.Context, name string) (value any, err error) {
 	err = s.write(ctx, func(c *conn) error {
 		_, err = c.one(func(r *row) { value = r.next() }, "PRAGMA "+name)
 		return err

@@ -56,11 +56,6 @@ func (s *Store) ChangeGrant(ctx context.Context, grantID string, decide func(gra
 				return err
 			}
 		}
-		if st.Session != nil && !ch.Touch.IsZero() {
-			if _, err := c.touch(st.Session.ID, ch.Touch, ch.Idle); err != nil {
-				return err
-			}
-		}
 		return c.apply(ch.Effects)
 	})
 }

@@ -86,17 +86,28 @@ func (s *Store) RenewSession(ctx context.Context, old opaque.Digest, next sessio
 	})
 }
 
-// TouchSession implements session.Store.
-func (s *Store) TouchSession(ctx context.Context, id string, seen, idleUntil time.Time) (live bool, err error) {
-	return s.report(ctx, revoke.Effects{}, func(c *conn) error { return once(c.touch(id, seen, idleUntil)) })
+// TouchSessions implements session.Store.
+func (s *Store) TouchSessions(ctx context.Context, touches []session.Touch) (n int, err error) {
+	err = s.write(ctx, func(c *conn) error {
+		n = 0
+		for _, t := range touches {
+			one, err := c.touch(t)
+			if err != nil {
+				return err
+			}
+			n += int(one)
+		}
+		return nil
+	})
+	return n, err
 }
 
-func (c *conn) touch(id string, seen, idleUntil time.Time) (int64, error) {
+func (c *conn) touch(t session.Touch) (int64, error) {
 	return c.exec(`UPDATE sessions SET
 			seen_at = CASE WHEN seen_at < $2 THEN $2 ELSE seen_at END,
 			idle_until = CASE WHEN idle_until < $3 THEN $3 ELSE idle_until END,
 			dead_at = CASE WHEN $3 <= dead_at THEN dead_at WHEN $3 < expires_at THEN $3 ELSE expires_at END
-		WHERE id = $1 AND dead_at > $2`, id, micros(seen), micros(idleUntil))
+		WHERE id = $1 AND dead_at > $2`, t.ID, micros(t.Seen), micros(t.IdleUntil))
 }
 
 // PurgeSessions implements session.Store.

@@ -21,6 +21,34 @@ func (s *Store) PutOnce(ctx context.Context, name, value string) (there string, 
 	return there, err
 }
 
+// Setting implements admin.SetupStore.
+func (s *Store) Setting(ctx context.Context, name string) (value string, err error) {
+	err = s.read(ctx, func(c *conn) error {
+		_, err := c.one(func(r *row) { value = r.text() }, "SELECT value FROM settings WHERE name = $1", name)
+		return err
+	})
+	return value, err
+}
+
+// ChangeSetting implements admin.SetupStore.
+func (s *Store) ChangeSetting(ctx context.Context, name, old, next string) (bool, error) {
+	return s.report(ctx, revoke.Effects{}, func(c *conn) error {
+		switch {
+		case old == "" && next == "":
+			n, err := c.number("SELECT count(*) FROM settings WHERE name = $1", name)
+			if err == nil && n > 0 {
+				return errRefused
+			}
+			return err
+		case old == "":
+			return once(c.exec("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING", name, next))
+		case next == "":
+			return once(c.exec("DELETE FROM settings WHERE name = $1 AND value = $2", name, old))
+		}
+		return once(c.exec("UPDATE settings SET value = $3 WHERE name = $1 AND value = $2", name, old, next))
+	})
+}
+
 // OfferBootstrap implements admin.SetupStore.
 func (s *Store) OfferBootstrap(ctx context.Context, d opaque.Digest, expires time.Time) (bool, error) {
 	return s.report(ctx, revoke.Effects{}, func(c *conn) error {

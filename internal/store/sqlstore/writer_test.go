@@ -146,7 +146,7 @@ func TestCommitsWaitForTheDisk(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	for name, want := range map[string]any{"synchronous": int64(2), "journal_mode": "wal"} {
-		got, err := s.Setting(t.Context(), name)
+		got, err := s.Pragma(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -142,7 +142,7 @@ func otherVerbs() []verb {
 			err := w.ChangeGrant(ctx, "g1", func(st grant.State) grant.Change {
 				next := *st.Grant
 				next.Gen++
-				return grant.Change{Next: &next, Effects: e, Touch: at(time.Minute), Idle: at(2 * time.Hour)}
+				return grant.Change{Next: &next, Effects: e}
 			})
 			return err == nil, err
 		}},

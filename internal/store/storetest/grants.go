@@ -18,7 +18,6 @@ func grantCases() []testCase {
 		{"ChangeGrantWritesWhatIsDecided", changeGrant},
 		{"ChangeGrantMovesNoLimitAndNoOwner", changeGrantKeeps},
 		{"ChangeGrantOfNothing", changeGrantUnknown},
-		{"ChangeGrantTouchesTheSessionForwardOnly", changeGrantTouch},
 		{"ChangeGrantEndsTheFamily", changeGrantTheft},
 		{"PurgeTokensTakesExpiredTokensAndGrants", purgeTokens},
 		{"RefreshRaceHasOneNewHeadAndReplays", refreshRace},
@@ -96,7 +95,7 @@ func changeGrantUnknown(t *testing.T, s store.Store) {
 	var seen []grant.State
 	err := s.ChangeGrant(t.Context(), "g9", func(st grant.State) grant.Change {
 		seen = append(seen, st)
-		return grant.Change{Next: &next, Touch: at(time.Minute), Idle: at(2 * time.Hour), Effects: revoke.Effects{Audit: []audit.Event{event("refresh")}}}
+		return grant.Change{Next: &next, Effects: revoke.Effects{Audit: []audit.Event{event("refresh")}}}
 	})
 	must(t, err)
 	if len(seen) == 0 {
@@ -109,29 +108,12 @@ func changeGrantUnknown(t *testing.T, s store.Store) {
 	same(t, "logs", ledgerOf(t, s), ledger{0, 1})
 }
 
-func changeGrantTouch(t *testing.T, s store.Store) {
-	w := newWorld(t, s)
-	for _, step := range []struct{ touch, idle, wantSeen, wantIdle time.Duration }{
-		{10, 70, 10, 70}, {5, 65, 10, 70}, {70, 200, 10, 70}, // the last is past the idle limit
-	} {
-		must(t, s.ChangeGrant(t.Context(), "g1", func(grant.State) grant.Change {
-			return grant.Change{Touch: at(step.touch * time.Minute), Idle: at(step.idle * time.Minute)}
-		}))
-		got, _ := find(t, s, "s1")
-		want := w.sessions["s1"]
-		want.SeenAt, want.IdleUntil = at(step.wantSeen*time.Minute), at(step.wantIdle*time.Minute)
-		same(t, "session", got, want)
-	}
-	got, _ := find(t, s, "s2")
-	same(t, "another session", got, w.sessions["s2"])
-}
-
 func changeGrantTheft(t *testing.T, s store.Store) {
 	w := newWorld(t, s)
 	next := w.grants["g1"]
 	next.Gen = 2
 	must(t, s.ChangeGrant(t.Context(), "g1", func(grant.State) grant.Change {
-		return grant.Change{Next: &next, Effects: takes(revoke.Session, "s1"), Touch: at(time.Minute), Idle: at(2 * time.Hour)}
+		return grant.Change{Next: &next, Effects: takes(revoke.Session, "s1")}
 	}))
 	same(t, "gone", w.gone(t), []string{"g1", "g2", "s1", "t1", "t2"})
 	same(t, "logs", ledgerOf(t, s), ledger{1, 0})
@@ -182,7 +164,7 @@ func rotate(gen uint32, rotated, replayed *bool) func(grant.State) grant.Change 
 		default:
 			return grant.Change{Effects: takes(revoke.Session, next.SessionID)}
 		}
-		return grant.Change{Next: &next, Touch: at(time.Minute), Idle: at(2 * time.Hour)}
+		return grant.Change{Next: &next}
 	}
 }
 

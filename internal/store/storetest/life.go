@@ -98,7 +98,7 @@ func survives(t *testing.T, s store.Store, again func(*testing.T, store.Store) s
 	})
 	_, err = s.Record(ctx, takes(revoke.User, "ada"))
 	must(t, err)
-	ok, err = s.TouchSession(ctx, "s3", at(time.Minute), at(2*time.Hour))
+	ok, err = touch(ctx, s, "s3", at(time.Minute), at(2*time.Hour))
 	did(t, "TouchSession", ok, err)
 	before := contentsOf(t, s, w)
 

@@ -63,7 +63,7 @@ func touchAgainstEnd(t *testing.T, s store.Store) {
 			_, err := s.Record(t.Context(), takes(revoke.Session, "s1"))
 			return false, err
 		}
-		return s.TouchSession(t.Context(), "s1", at(time.Minute), at(2*time.Hour))
+		return touch(t.Context(), s, "s1", at(time.Minute), at(2*time.Hour))
 	})
 	same(t, "gone", w.gone(t), []string{"g1", "g2", "s1", "t1", "t2"})
 }
@@ -72,7 +72,7 @@ func touchRace(t *testing.T, s store.Store) {
 	must(t, s.StartSession(t.Context(), newSession("s1", "ada", "web"), none))
 	won := race(t, func(i int) (bool, error) {
 		by := time.Duration(i) * time.Second
-		return s.TouchSession(t.Context(), "s1", at(by), at(time.Hour+by))
+		return touch(t.Context(), s, "s1", at(by), at(time.Hour+by))
 	})
 	same(t, "live touches", won, racers)
 	got, _ := find(t, s, "s1")

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ func sessionCases() []testCase {
 		{"SessionsOfAUserNewestFirst", sessionsOf},
 		{"RenewSessionSwapsTheSecret", renew},
 		{"RenewSessionNeverRevives", renewDead},
+		{"TouchSessionsTakesManyAtOnce", touchMany},
 		{"TouchSessionNeverMovesBack", touchForward},
 		{"TouchSessionNeverRevives", touchDead},
 		{"PurgeSessionsTakesTheDeadAndWhatHangsFromThem", purgeSessions},
@@ -31,6 +33,12 @@ func find(t *testing.T, s store.Store, id string) (session.Session, bool) {
 	got, found, err := s.SessionByID(t.Context(), id)
 	must(t, err)
 	return got, found
+}
+
+// touch notes one use, and reports whether the session was live.
+func touch(ctx context.Context, s store.Store, id string, seen, idleUntil time.Time) (bool, error) {
+	n, err := s.TouchSessions(ctx, []session.Touch{{ID: id, Seen: seen, IdleUntil: idleUntil}})
+	return n == 1, err
 }
 
 func sessionReadBack(t *testing.T, s store.Store) {
@@ -160,15 +168,35 @@ func touchForward(t *testing.T, s store.Store) {
 		{12, 60, 12, 70}, // idle limits were shortened meanwhile
 		{11, 80, 12, 80},
 	} {
-		ok, err := s.TouchSession(ctx, "s1", at(step.seen*time.Minute), at(step.idle*time.Minute))
+		ok, err := touch(ctx, s, "s1", at(step.seen*time.Minute), at(step.idle*time.Minute))
 		did(t, "touch", ok, err)
 		got, _ := find(t, s, "s1")
 		want := newSession("s1", "ada", "web")
 		want.SeenAt, want.IdleUntil = at(step.wantSeen*time.Minute), at(step.wantIdle*time.Minute)
 		same(t, "touched", got, want)
 	}
-	ok, err := s.TouchSession(ctx, "s2", at(0), at(time.Hour))
+	ok, err := touch(ctx, s, "s2", at(0), at(time.Hour))
 	refused(t, "touch of what is not there", ok, err)
+}
+
+func touchMany(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	var touches []session.Touch
+	for i := range 1200 {
+		id := fmt.Sprint("s", i)
+		if i%3 > 0 {
+			must(t, s.StartSession(ctx, newSession(id, "ada", "web"), none))
+		}
+		touches = append(touches, session.Touch{ID: id, Seen: at(time.Minute), IdleUntil: at(2 * time.Hour)})
+	}
+	n, err := s.TouchSessions(ctx, touches)
+	must(t, err)
+	same(t, "touched", n, 800)
+	got, _ := find(t, s, "s1199")
+	same(t, "idle until", got.IdleUntil, at(2*time.Hour))
+	n, err = s.TouchSessions(ctx, nil)
+	must(t, err)
+	same(t, "touched by nothing", n, 0)
 }
 
 func touchDead(t *testing.T, s store.Store) {
@@ -178,19 +206,19 @@ func touchDead(t *testing.T, s store.Store) {
 	old.IdleUntil, old.ExpiresAt = at(3*time.Hour), at(2*time.Hour)
 	must(t, s.StartSession(ctx, idle, none))
 	must(t, s.StartSession(ctx, old, none))
-	ok, err := s.TouchSession(ctx, "idle", idle.IdleUntil, at(5*time.Hour))
+	ok, err := touch(ctx, s, "idle", idle.IdleUntil, at(5*time.Hour))
 	refused(t, "touch at the idle limit", ok, err)
-	ok, err = s.TouchSession(ctx, "old", old.ExpiresAt, at(5*time.Hour))
+	ok, err = touch(ctx, s, "old", old.ExpiresAt, at(5*time.Hour))
 	refused(t, "touch at the absolute limit", ok, err)
 	for _, want := range []session.Session{idle, old} {
 		got, _ := find(t, s, want.ID)
 		same(t, "untouched", got, want)
 	}
-	ok, err = s.TouchSession(ctx, "idle", idle.IdleUntil.Add(-time.Microsecond), at(5*time.Hour))
+	ok, err = touch(ctx, s, "idle", idle.IdleUntil.Add(-time.Microsecond), at(5*time.Hour))
 	did(t, "touch just in time", ok, err)
 	_, err = s.Record(ctx, takes(revoke.Session, "idle"))
 	must(t, err)
-	ok, err = s.TouchSession(ctx, "idle", at(0), at(time.Hour))
+	ok, err = touch(ctx, s, "idle", at(0), at(time.Hour))
 	refused(t, "touch of an ended session", ok, err)
 	_, found := find(t, s, "idle")
 	same(t, "ended session found", found, false)
@@ -199,7 +227,7 @@ func touchDead(t *testing.T, s store.Store) {
 func purgeSessions(t *testing.T, s store.Store) {
 	ctx := t.Context()
 	w := newWorld(t, s)
-	ok, err := s.TouchSession(ctx, "s2", at(30*time.Minute), at(90*time.Minute))
+	ok, err := touch(ctx, s, "s2", at(30*time.Minute), at(90*time.Minute))
 	did(t, "touch", ok, err)
 	n, err := s.PurgeSessions(ctx, at(time.Hour-time.Microsecond), 10)
 	must(t, err)

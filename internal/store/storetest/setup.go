@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,6 +18,8 @@ func setupCases() []testCase {
 	return []testCase{
 		{"PutOnceKeepsTheFirst", putOnce},
 		{"RaceToPutOnceHasOneWinner", raceToPutOnce},
+		{"ChangeSettingOnlyFromWhatIsThere", changeSetting},
+		{"RaceToChangeASettingHasOneWinner", raceToChangeSetting},
 		{"BootstrapIsRedeemedOnce", bootstrapOnce},
 		{"BootstrapNeedsTheTokenInTime", bootstrapNeeds},
 		{"BootstrapNeedsThatNobodyIsAdministrator", bootstrapAdmin},
@@ -137,4 +140,38 @@ func raceToRedeem(t *testing.T, s store.Store) {
 	all, err := s.Users(t.Context(), "", 100)
 	must(t, err)
 	same(t, "users", len(all), 1)
+}
+
+func changeSetting(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	for _, step := range []struct {
+		old, next string
+		want      bool
+		there     string
+	}{
+		{"a", "b", false, ""}, {"", "", true, ""}, {"", "a", true, "a"}, {"", "b", false, "a"}, {"", "", false, "a"}, {"b", "c", false, "a"},
+		{"a", "b", true, "b"}, {"a", "", false, "b"}, {"b", "", true, ""}, {"", "c", true, "c"},
+	} {
+		ok, err := s.ChangeSetting(ctx, "layout", step.old, step.next)
+		must(t, err)
+		same(t, "changed "+step.old+" to "+step.next, ok, step.want)
+		got, err := s.Setting(ctx, "layout")
+		must(t, err)
+		same(t, "setting", got, step.there)
+	}
+	got, err := s.PutOnce(ctx, "layout", "d")
+	must(t, err)
+	same(t, "put once over a setting", got, "c")
+	got, err = s.Setting(ctx, "another")
+	must(t, err)
+	same(t, "another setting", got, "")
+}
+
+func raceToChangeSetting(t *testing.T, s store.Store) {
+	for _, old := range []string{"", "first"} {
+		won := race(t, func(i int) (bool, error) {
+			return s.ChangeSetting(t.Context(), "layout", old, "first"+strings.Repeat("x", (i+1)*len(old)/5))
+		})
+		same(t, "winners", won, 1)
+	}
 }
