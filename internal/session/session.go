@@ -23,6 +23,7 @@ type Session struct {
 	ExpiresAt time.Time // absolute: never moves
 	Address   string    // network address at login, for the person's list
 	Agent     string    // user agent at login, clipped
+	Binding   string    // what the session is bound to (package replay), "" for nothing; never changes
 }
 
 // Live reports whether the session may be used at now. Both limits are

@@ -10,26 +10,26 @@ import (
 	"github.com/wafer-auth/wafer/internal/session"
 )
 
-const sessionColumns = "s.id, s.secret, s.user_id, s.client_id, s.created_at, s.auth_time, s.amr, s.seen_at, s.idle_until, s.expires_at, s.address, s.agent"
+const sessionColumns = "s.id, s.secret, s.user_id, s.client_id, s.created_at, s.auth_time, s.amr, s.seen_at, s.idle_until, s.expires_at, s.address, s.agent, s.binding"
 
 // session takes the next columns, sessionColumns.
 func (r *row) session() session.Session {
 	return session.Session{
 		ID: r.text(), Secret: r.digest(), UserID: r.text(), ClientID: r.text(), CreatedAt: r.time(), AuthTime: r.time(),
-		AMR: r.list(), SeenAt: r.time(), IdleUntil: r.time(), ExpiresAt: r.time(), Address: r.text(), Agent: r.text(),
+		AMR: r.list(), SeenAt: r.time(), IdleUntil: r.time(), ExpiresAt: r.time(), Address: r.text(), Agent: r.text(), Binding: r.text(),
 	}
 }
 
-const sessionWidth = 12
+const sessionWidth = 13
 
 // StartSession implements session.Store.
 func (s *Store) StartSession(ctx context.Context, one session.Session, fx revoke.Effects) error {
 	return s.insist(ctx, fx, func(c *conn) error {
 		n, err := c.exec(`INSERT INTO sessions (id, secret, user_id, client_id, created_at, auth_time, amr, seen_at, idle_until,
-				expires_at, dead_at, address, agent)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING`,
+				expires_at, dead_at, address, agent, binding)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING`,
 			one.ID, one.Secret[:], one.UserID, one.ClientID, micros(one.CreatedAt), micros(one.AuthTime), list(one.AMR), micros(one.SeenAt),
-			micros(one.IdleUntil), micros(one.ExpiresAt), min(micros(one.IdleUntil), micros(one.ExpiresAt)), one.Address, one.Agent)
+			micros(one.IdleUntil), micros(one.ExpiresAt), min(micros(one.IdleUntil), micros(one.ExpiresAt)), one.Address, one.Agent, one.Binding)
 		return free("session id or secret", n, err)
 	})
 }

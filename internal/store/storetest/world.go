@@ -54,7 +54,7 @@ func newRole(id string) role.Role {
 func newSession(id, userID, clientID string) session.Session {
 	return session.Session{
 		ID: id, Secret: opaque.Hash("secret of " + id), UserID: userID, ClientID: clientID, CreatedAt: at(0), AuthTime: at(0),
-		AMR: []string{"pwd"}, SeenAt: at(0), IdleUntil: at(time.Hour), ExpiresAt: at(24 * time.Hour), Address: "192.0.2.1", Agent: "test",
+		AMR: []string{"pwd"}, SeenAt: at(0), IdleUntil: at(time.Hour), ExpiresAt: at(24 * time.Hour), Address: "192.0.2.1", Agent: "test", Binding: "bound",
 	}
 }
 
