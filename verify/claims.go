@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wafer-auth/wafer/verify/bound"
 	"github.com/wafer-auth/wafer/verify/jose"
 )
 
@@ -37,6 +38,7 @@ const (
 	nameAMR
 	nameRSN
 	nameBinding
+	nameBound
 	nameTokenType
 	nameActive
 )
@@ -75,6 +77,8 @@ func nameOf(s string) name {
 		return nameRSN
 	case "cnf":
 		return nameBinding
+	case "bnd":
+		return nameBound
 	case "token_type":
 		return nameTokenType
 	case "active":
@@ -146,6 +150,8 @@ func (v *Verifier) readClaim(c *claims, n name, raw string) (err error) {
 		c.id.AMR, err = readList(raw)
 	case nameRSN:
 		c.id.RSN, err = readPosition(raw)
+	case nameBound:
+		c.id.Binding, err = readBinding(raw)
 	case nameTokenType:
 		c.tokenType, err = readText(raw)
 	case nameActive:
@@ -191,6 +197,16 @@ func ValidScope(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// readBinding gives what the credential is bound to. One that is not understood
+// refuses the credential: it would pass for unbound.
+func readBinding(raw string) (bound.Binding, error) {
+	s, err := readText(raw)
+	if err != nil {
+		return bound.Binding{}, err
+	}
+	return bound.Parse(s)
 }
 
 // readPosition gives a place in the revocation log, which counts from zero.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/wafer-auth/wafer/verify/bound"
 	"github.com/wafer-auth/wafer/verify/jose"
 )
 
@@ -52,6 +53,9 @@ type Identity struct {
 	ACR       string
 	AMR       []string
 	RSN       int64 // position in the revocation log at which it was minted
+	// Binding is the network and device that the session is bound to, salted
+	// with SessionID; httpauth compares it with each request.
+	Binding bound.Binding
 
 	object string // all of it, as it was signed or answered
 }

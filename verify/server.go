@@ -22,7 +22,10 @@ const (
 	maxAnswer          = 64 << 10
 )
 
-var errOtherToken = errors.New("the answer is about another token")
+var (
+	errOtherToken = errors.New("the answer is about another token")
+	errNoServer   = errors.New("there is no server to ask")
+)
 
 // ServerConfig says how to ask Wafer about a credential.
 type ServerConfig struct {
@@ -115,6 +118,7 @@ func askingClient(given *http.Client, concurrency int) *http.Client {
 
 type question struct {
 	token, hint, api string
+	once             bool // use the token up
 }
 
 // ask puts the question and types the answer. An answer that cannot be had or
@@ -157,6 +161,9 @@ func (s *Server) introspect(ctx context.Context, q question) ([]byte, error) {
 	form := url.Values{"token": {q.token}, "token_type_hint": {q.hint}}
 	if q.api != "" {
 		form.Set("api", q.api)
+	}
+	if q.once {
+		form.Set("once", "true")
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, strings.NewReader(form.Encode()))
 	if err != nil {

@@ -14,6 +14,21 @@ const accessTokenType = "at+jwt"
 // token. Either the identity or the error is nil; the error matches one of the
 // Err variables.
 func (v *Verifier) Token(ctx context.Context, token string) (*Identity, error) {
+	return v.token(ctx, token, question{})
+}
+
+// TokenOnce verifies an access token and uses it up: of any number of times that
+// a token is shown, at any number of services, one succeeds; the others, and
+// every later Token, are ErrRevoked. It always asks the server, whatever the
+// policy for when it cannot be asked, and needs one.
+func (v *Verifier) TokenOnce(ctx context.Context, token string) (*Identity, error) {
+	if v.server == nil {
+		return nil, unavailable("use up a token", errNoServer)
+	}
+	return v.token(ctx, token, question{once: true, api: v.audience})
+}
+
+func (v *Verifier) token(ctx context.Context, token string, q question) (*Identity, error) {
 	if token == "" {
 		return nil, ErrNoCredential
 	}
@@ -21,7 +36,7 @@ func (v *Verifier) Token(ctx context.Context, token string) (*Identity, error) {
 		return nil, ErrTooLarge
 	}
 	if v.server != nil && strings.IndexByte(token, '.') < 0 {
-		return v.opaque(ctx, token)
+		return v.opaque(ctx, token, q)
 	}
 	if v.keys == nil {
 		return nil, ErrType
@@ -34,9 +49,9 @@ func (v *Verifier) Token(ctx context.Context, token string) (*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	if v.stale != Open {
+	if v.stale != Open || q.once {
 		// The server is shown what it signed: it cannot open what was encrypted for us.
-		if err := v.confirm(ctx, signed, c); err != nil {
+		if err := v.confirm(ctx, signed, c, q); err != nil {
 			return nil, err
 		}
 	}
@@ -121,8 +136,9 @@ func (v *Verifier) claimsOf(payload string) (*claims, error) {
 }
 
 // confirm asks the server whether a JWT that is valid by itself still counts.
-func (v *Verifier) confirm(ctx context.Context, token string, c *claims) error {
-	a, err := v.ask(ctx, question{token: token, hint: "access_token"})
+func (v *Verifier) confirm(ctx context.Context, token string, c *claims, q question) error {
+	q.token, q.hint = token, "access_token"
+	a, err := v.ask(ctx, q)
 	if err != nil {
 		return err
 	}
@@ -171,11 +187,12 @@ func (v *Verifier) Session(ctx context.Context, cookie string) (*Identity, error
 }
 
 // opaque verifies an access token that only the server can read.
-func (v *Verifier) opaque(ctx context.Context, token string) (*Identity, error) {
+func (v *Verifier) opaque(ctx context.Context, token string, q question) (*Identity, error) {
 	if len(token) > maxOpaque {
 		return nil, ErrTooLarge
 	}
-	return v.remote(ctx, Opaque, question{token: token, hint: "access_token"})
+	q.token, q.hint = token, "access_token"
+	return v.remote(ctx, Opaque, q)
 }
 
 // remote takes the server's word for a credential, after checking that the

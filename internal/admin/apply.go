@@ -15,6 +15,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/fault"
 	"github.com/wafer-auth/wafer/internal/limit"
 	"github.com/wafer-auth/wafer/internal/role"
+	"github.com/wafer-auth/wafer/verify/bound"
 	"github.com/wafer-auth/wafer/verify/jose"
 )
 
@@ -229,7 +230,7 @@ func (p *plan) planNewClient(ctx context.Context, c declaredClient) error {
 	n := NewClient{Secret: deref(c.Secret), Client: client.Client{
 		ID: c.ID, Name: deref(c.Name), Kind: client.Kind(deref(c.Kind)), FirstParty: deref(c.FirstParty),
 		RedirectURIs: deref(c.RedirectURIs), Origins: deref(c.Origins), Grants: deref(c.Grants),
-		APIs: deref(c.APIs), Serves: deref(c.Serves), Disabled: deref(c.Disabled),
+		APIs: deref(c.APIs), Serves: deref(c.Serves), Bind: bound.Policy(deref(c.Bind)), Disabled: deref(c.Disabled),
 	}}
 	if n.Kind == client.Confidential && n.Secret == "" {
 		// One that was made here would have nobody to be shown to.
@@ -248,7 +249,7 @@ func (p *plan) planNewClient(ctx context.Context, c declaredClient) error {
 func (p *plan) planClientEdit(ctx context.Context, c declaredClient, old client.Client) error {
 	e := ClientEdit{
 		Name: c.Name, Kind: (*client.Kind)(c.Kind), FirstParty: c.FirstParty, Secret: c.Secret, RedirectURIs: c.RedirectURIs,
-		Origins: c.Origins, Grants: c.Grants, APIs: c.APIs, Serves: c.Serves, Disabled: c.Disabled,
+		Origins: c.Origins, Grants: c.Grants, APIs: c.APIs, Serves: c.Serves, Bind: (*bound.Policy)(c.Bind), Disabled: c.Disabled,
 	}
 	next, err := p.editedClient(ctx, p.by, p.world, old, e)
 	if err != nil {

@@ -65,6 +65,8 @@ func clientChanges(old, next client.Client) []string {
 	d.list("grants", old.Grants, next.Grants)
 	d.scopes("apis", old.APIs, next.APIs)
 	d.list("serves", old.Serves, next.Serves)
+	d.text("bind.network", string(old.Bind.Network), string(next.Bind.Network))
+	d.text("bind.device", string(old.Bind.Device), string(next.Bind.Device))
 	d.flag(old.Disabled, next.Disabled, "disabled", "enabled")
 	return d
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/fault"
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/revoke"
+	"github.com/wafer-auth/wafer/verify/bound"
 )
 
 // NewClient is a client to be added. SecretHash, times and version are filled
@@ -28,6 +29,7 @@ type ClientEdit struct {
 	Grants       *[]string
 	APIs         *map[string][]string
 	Serves       *[]string
+	Bind         *bound.Policy
 	Disabled     *bool
 	// EndTokens also takes back everything the client was given, if Secret
 	// changes: for a secret that somebody else has.
@@ -162,6 +164,7 @@ func (s *Service) editedClient(ctx context.Context, by By, w world, old client.C
 	assign(&next.Grants, e.Grants)
 	assign(&next.APIs, e.APIs)
 	assign(&next.Serves, e.Serves)
+	assign(&next.Bind, e.Bind)
 	assign(&next.Disabled, e.Disabled)
 	secret := ""
 	assign(&secret, e.Secret)

@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/wafer-auth/wafer/internal/fault"
+	"github.com/wafer-auth/wafer/verify/bound"
 )
 
 // Declared is a set-up as read from a file, by itself without a mistake: every
@@ -81,7 +82,13 @@ type declaredClient struct {
 	Grants       *[]string            `yaml:"grants"`
 	APIs         *map[string][]string `yaml:"apis"`
 	Serves       *[]string            `yaml:"serves"`
+	Bind         *declaredBind        `yaml:"bind"`
 	Disabled     *bool                `yaml:"disabled"`
+}
+
+type declaredBind struct {
+	Network bound.Mode `yaml:"network"`
+	Device  bound.Mode `yaml:"device"`
 }
 
 type declaredRole struct {

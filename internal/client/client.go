@@ -8,6 +8,7 @@ import (
 
 	"github.com/wafer-auth/wafer/internal/fault"
 	"github.com/wafer-auth/wafer/internal/opaque"
+	"github.com/wafer-auth/wafer/verify/bound"
 )
 
 // Kind says whether a client can keep a secret (RFC 6749 section 2.1).
@@ -36,20 +37,17 @@ type Client struct {
 	Kind         Kind
 	FirstParty   bool                // may log people in with their credentials at POST /session
 	SecretHash   opaque.Digest       // zero for public clients
-	RedirectURIs []string            // exact, absolute, no fragment
-	Origins      []string            // scheme://host[:port], lower case, no path
+	RedirectURIs []string            // exact, absolute, no fragment; inside of Origins where there are any
+	Origins      []string            // its pages, as browsers spell them: scheme://host[:port]
 	Grants       []string            // of GrantTypes
 	APIs         map[string][]string // API id -> scopes; {"*"} is every scope of the API
 	Serves       []string            // ids of the APIs it is the service of: it may introspect their credentials only; empty: any
+	Bind         bound.Policy        // what the sessions it starts, and their tokens, are bound to
 	Disabled     bool
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 	Version      int64 // 1 when added
 }
-
-// MaySend reports whether uri may be a place to return to: it is registered,
-// byte for byte (RFC 9700 section 2.1).
-func (c Client) MaySend(uri string) bool { return slices.Contains(c.RedirectURIs, uri) }
 
 // MayUse reports whether the client may use a grant type.
 func (c Client) MayUse(grantType string) bool { return slices.Contains(c.Grants, grantType) }
@@ -76,14 +74,12 @@ func (c Client) Check() error {
 	if c.Kind == Public && c.MayUse(ClientCredentials) {
 		return invalid(c.ID, "a public client cannot use client_credentials")
 	}
-	for _, u := range c.RedirectURIs {
-		if err := checkRedirect(c.ID, u); err != nil {
-			return err
-		}
+	if err := c.checkPlaces(); err != nil {
+		return err
 	}
-	for _, o := range c.Origins {
-		if err := checkOrigin(c.ID, o); err != nil {
-			return err
+	for what, mode := range map[string]bound.Mode{"network": c.Bind.Network, "device": c.Bind.Device} {
+		if mode.Check() != nil {
+			return invalid(c.ID, "bind."+what+" must be report, step-up or refuse")
 		}
 	}
 	for _, a := range c.Serves {
@@ -125,40 +121,4 @@ func checkID(id string) error {
 		return fault.New(fault.Invalid, "A client id cannot begin like a user id (usr_).")
 	}
 	return nil
-}
-
-func checkRedirect(id, raw string) error {
-	u, err := url.Parse(raw)
-	if err != nil || !u.IsAbs() || u.Fragment != "" || strings.Contains(raw, "#") || u.User != nil || strings.ContainsAny(raw, "\\ \t\r\n*") {
-		return invalid(id, "redirect URI "+raw+" must be absolute, without fragment, user, wildcard or space")
-	}
-	switch u.Scheme {
-	case "https":
-		return nil
-	case "http":
-		if IsLoopback(u.Hostname()) {
-			return nil
-		}
-		return invalid(id, "redirect URI "+raw+" uses http outside loopback")
-	}
-	if u.Host == "" && strings.Contains(u.Scheme, ".") {
-		return nil // private-use scheme (RFC 8252 section 7.1)
-	}
-	return invalid(id, "redirect URI "+raw+" has a scheme that is neither https nor a private-use one with a dot")
-}
-
-func checkOrigin(id, raw string) error {
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.User != nil || raw != u.Scheme+"://"+u.Host || raw != strings.ToLower(raw) {
-		return invalid(id, "origin "+raw+" must be scheme://host[:port] in lower case, nothing else")
-	}
-	if u.Scheme == "https" || u.Scheme == "http" && IsLoopback(u.Hostname()) {
-		return nil
-	}
-	return invalid(id, "origin "+raw+" must use https, or http on loopback")
-}
-
-// IsLoopback reports whether a host name stands for this machine.
-func IsLoopback(host string) bool {
-	return host == "localhost" || host == "127.0.0.1" || host == "::1"
 }

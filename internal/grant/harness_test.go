@@ -69,7 +69,7 @@ func newHouse(t *testing.T) *house {
 	secrets := root.Derive("client secrets")
 	h.Service = grant.New(grant.Config{
 		Store: h.store, Log: h.store, Sessions: h.sessions, Keys: h.ring, Refresh: token.NewRefreshKey(root.Derive("refresh")),
-		Secrets: secrets, Issuer: issuer, Now: h.clock.now,
+		Secrets: secrets, Issuer: issuer, Now: h.clock.now, Jitter: func(time.Duration) time.Duration { return 0 },
 	})
 	h.furnish(secrets)
 	return h

@@ -8,7 +8,9 @@ import (
 
 	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/client"
+	"github.com/wafer-auth/wafer/internal/fault"
 	"github.com/wafer-auth/wafer/internal/opaque"
+	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/session"
 	"github.com/wafer-auth/wafer/internal/token"
 )
@@ -19,6 +21,7 @@ type Question struct {
 	Token string
 	Hint  string // accepted and not needed: the form of a credential says what it is
 	API   string
+	Once  bool // use an access token up: it is inactive for everybody from then on
 }
 
 // Answer is what is told about a credential (RFC 7662 section 2.2). The zero
@@ -40,6 +43,7 @@ type Answer struct {
 	ACR       string   `json:"acr,omitempty"`
 	AMR       []string `json:"amr,omitempty"`
 	RSN       int64    `json:"rsn"`
+	Binding   string   `json:"bnd,omitempty"`
 }
 
 // MarshalJSON writes {"active":false} and nothing else for an inactive answer.
@@ -56,6 +60,8 @@ func (a Answer) MarshalJSON() ([]byte, error) {
 // inactive, without a reason.
 func (s *Service) Introspect(ctx context.Context, caller client.Client, q Question) (Answer, error) {
 	switch {
+	case q.Once && (token.IsRefresh(q.Token) || session.WellFormed(q.Token)):
+		return Answer{}, refuse(InvalidRequest, "Only an access token can be used once.")
 	case token.IsRefresh(q.Token):
 		return s.aboutRefresh(ctx, caller, q.Token)
 	case session.WellFormed(q.Token):
@@ -72,20 +78,54 @@ func (s *Service) Introspect(ctx context.Context, caller client.Client, q Questi
 	if err != nil || why != "" {
 		return Answer{}, err
 	}
+	if q.Once {
+		if named := s.named(q.API); named != "" && named != h.apiID {
+			return Answer{}, nil // shown at the wrong API: nothing is used up
+		}
+		if first, err := s.useUp(ctx, h); err != nil || !first {
+			return Answer{}, err
+		}
+	}
 	return Answer{
 		Active: true, TokenType: "Bearer", Issuer: h.Issuer, Subject: h.Subject, Audience: h.Audience, ClientID: h.ClientID,
 		Scope: h.Scope, SessionID: h.SessionID, GrantID: h.GrantID, ID: h.ID, IssuedAt: h.IssuedAt.Unix(),
 		ExpiresAt: h.ExpiresAt.Unix(), AuthTime: unix(h.AuthTime), ACR: h.ACR, AMR: h.AMR, RSN: h.RSN,
+		Binding: h.Binding,
 	}, nil
+}
+
+// useUp takes a token back because it was used, and reports whether it was the
+// first to do so: the entry is refused when there is one already, in one
+// transaction. So of any number of copies shown at any number of nodes one is
+// accepted, and every verifier hears of it as of any other revocation.
+func (s *Service) useUp(ctx context.Context, h held) (first bool, err error) {
+	ref := revoke.Ref{Kind: revoke.Token, Key: h.ID}
+	_, err = s.Log.Record(ctx, revoke.Effects{
+		Revoke: []revoke.Entry{revoke.New(ref.Kind, ref.Key, "used once", s.Now())},
+		Guard:  &revoke.Guard{Refs: []revoke.Ref{ref}},
+	})
+	if fault.Is(err, fault.Conflict) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("use up a token: %w", err)
+	}
+	return true, nil
+}
+
+// named is the id of the API that goes by a name: the management API has its
+// audience for another.
+func (s *Service) named(name string) string {
+	if name == s.Issuer+api.ManagementPath {
+		return api.Management
+	}
+	return name
 }
 
 // aboutSession is how a service first learns of a cookie. Being asked about
 // counts as use.
 func (s *Service) aboutSession(ctx context.Context, caller client.Client, q Question) (Answer, error) {
-	apiID := q.API
-	if apiID == s.Issuer+api.ManagementPath {
-		apiID = api.Management
-	}
+	apiID := s.named(q.API)
 	if !checks(caller, apiID) {
 		return Answer{}, nil
 	}
@@ -105,6 +145,7 @@ func (s *Service) aboutSession(ctx context.Context, caller client.Client, q Ques
 		Active: true, TokenType: "session", Issuer: s.Issuer, Subject: st.User.ID, ClientID: st.Session.ClientID,
 		Scope: join(userScopes(st.User, st.Roles, st.API)), SessionID: st.Session.ID, IssuedAt: st.Session.CreatedAt.Unix(),
 		ExpiresAt: st.Session.ExpiresAt.Unix(), AuthTime: unix(st.Session.AuthTime), ACR: st.Session.ACR(), AMR: st.Session.AMR, RSN: st.RSN,
+		Binding: st.Session.Binding,
 	}
 	if st.API != nil {
 		a.Audience = st.API.Audience(s.Issuer)

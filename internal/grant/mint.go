@@ -34,13 +34,14 @@ func (s *Service) claims(st State, scopes []string, now time.Time) token.Access 
 	now = now.Truncate(time.Second)
 	a := token.Access{
 		Issuer: s.Issuer, Subject: st.Client.ID, Audience: st.API.Audience(s.Issuer), ClientID: st.Client.ID, Scope: join(scopes),
-		ID: opaque.ID(opaque.TokenID, now), IssuedAt: now, ExpiresAt: now.Add(st.API.Token.Lifetime), RSN: st.RSN,
+		ID: opaque.ID(opaque.TokenID, now), IssuedAt: now, ExpiresAt: now.Add(s.lifetime(st.API)), RSN: st.RSN,
 	}
 	if st.User != nil {
 		a.Subject = st.User.ID
 	}
 	if st.Session != nil {
 		a.SessionID, a.AuthTime, a.ACR, a.AMR = st.Session.ID, st.Session.AuthTime, st.Session.ACR(), st.Session.AMR
+		a.Binding = st.Session.Binding
 		if end := st.Session.ExpiresAt.Truncate(time.Second); a.ExpiresAt.After(end) {
 			a.ExpiresAt = end // no token outlives its session
 		}
@@ -49,6 +50,17 @@ func (s *Service) claims(st State, scopes []string, now time.Time) token.Access 
 		a.GrantID = st.Grant.ID
 	}
 	return a
+}
+
+// lifetime is how long a token lives: what its API says, less up to a tenth at
+// random. Tokens that were made at the same moment do not all end, and come to be
+// renewed, at the same moment.
+func (s *Service) lifetime(a *api.API) time.Duration {
+	most := a.Token.Lifetime / 10
+	if most < time.Second {
+		return a.Token.Lifetime
+	}
+	return a.Token.Lifetime - s.Jitter(most).Truncate(time.Second)
 }
 
 func (s *Service) shape(ctx context.Context, st State, a token.Access, body []byte) (string, error) {

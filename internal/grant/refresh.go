@@ -2,19 +2,22 @@ package grant
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/audit"
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/revoke"
+	"github.com/wafer-auth/wafer/internal/session"
+	"github.com/wafer-auth/wafer/verify/bound"
 )
 
 // RefreshAsk is a refresh token as presented.
 type RefreshAsk struct {
-	Token   string
-	Scopes  []string // a subset, to narrow this one access token; empty: as granted
-	Address string   // the caller's network address, for the audit log
+	Token  string
+	Scopes []string   // a subset, to narrow this one access token; empty: as granted
+	Seen   bound.Seen // where the caller is; for the audit log, and compared with what the session is bound to
 }
 
 // turn is what a decision said, besides what it wrote.
@@ -23,6 +26,8 @@ type turn struct {
 	scopes  []string
 	gen     uint32 // the generation whose token is handed out
 	refused *Error
+	// elsewhere is the session when it was used from where it is not bound to.
+	elsewhere *session.Session
 }
 
 // Refresh turns a refresh token into an access token and the next refresh token
@@ -43,6 +48,11 @@ func (s *Service) Refresh(ctx context.Context, c client.Client, ask RefreshAsk) 
 	})
 	if err != nil {
 		return Tokens{}, fmt.Errorf("refresh: %w", err)
+	}
+	if t.elsewhere != nil {
+		if err := s.Sessions.Judge(ctx, *t.elsewhere, ask.Seen); err != nil && !errors.Is(err, session.ErrElsewhere) {
+			return Tokens{}, err
+		}
 	}
 	if t.refused != nil {
 		return Tokens{}, t.refused
@@ -79,6 +89,11 @@ func (s *Service) decide(st State, c client.Client, in shown) (turn, Change) {
 	if refused != nil {
 		return turn{refused: refused}, Change{}
 	}
+	mode := elsewhere(st, in.ask.Seen)
+	if mode == bound.StepUp || mode == bound.Refuse {
+		// Nothing is used up: whoever it belongs to goes on.
+		return turn{elsewhere: st.Session, refused: refuse(InvalidGrant, session.ErrElsewhere.Public)}, Change{}
+	}
 	next := *g
 	ch := Change{Next: &next}
 	if in.gen == g.Gen {
@@ -88,7 +103,25 @@ func (s *Service) decide(st State, c client.Client, in shown) (turn, Change) {
 		apart := in.now.Sub(g.RotatedAt).Milliseconds()
 		ch.Effects.Audit = []audit.Event{s.note(*g, in, "refresh.race", fmt.Sprintf("same client, %d ms apart", apart))}
 	}
-	return turn{state: st, scopes: scopes, gen: next.Gen}, ch
+	done := turn{state: st, scopes: scopes, gen: next.Gen}
+	if mode == bound.Report {
+		done.elsewhere = st.Session
+	}
+	return done, ch
+}
+
+// elsewhere compares where a refresh token is shown with what its session is
+// bound to. Only a public client stands where the person is; a confidential one
+// is a server, and proves itself by its secret.
+func elsewhere(st State, seen bound.Seen) bound.Mode {
+	if st.Client.Kind != client.Public {
+		return bound.Off
+	}
+	b, err := bound.Parse(st.Session.Binding)
+	if err != nil {
+		return bound.Refuse
+	}
+	return b.Check(st.Session.ID, seen).Mode
 }
 
 // isRace reports whether the previous generation came again soon enough.
@@ -106,9 +139,16 @@ func (s *Service) theft(g Grant, in shown) Change {
 	}}
 }
 
+func addressOf(seen bound.Seen) string {
+	if !seen.Address.IsValid() {
+		return ""
+	}
+	return seen.Address.String()
+}
+
 func (s *Service) note(g Grant, in shown, action, detail string) audit.Event {
 	return audit.Event{
 		At: in.now, Action: action, Actor: g.ClientID, Target: g.UserID, Client: g.ClientID, Session: g.SessionID,
-		Address: audit.Clip(in.ask.Address), Detail: audit.Clip(detail),
+		Address: addressOf(in.ask.Seen), Detail: audit.Clip(detail),
 	}
 }

@@ -3,6 +3,7 @@ package grant
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ type Log interface {
 	Covered(ctx context.Context, rsn int64, refs []revoke.Ref) (revoke.Recorded, bool, error)
 }
 
-// Config is what a Service is made of. All fields but the last two are needed.
+// Config is what a Service is made of. All fields but the last three are needed.
 type Config struct {
 	Store    Store
 	Log      Log
@@ -41,6 +42,9 @@ type Config struct {
 	Now      func() time.Time
 	Window   time.Duration // in which a replayed refresh token gives the same successor; default 60 s
 	Family   time.Duration // the longest a refresh family may live; default: as long as its session
+	// Jitter picks a time below most, by which a token lives shorter. Default: at
+	// random.
+	Jitter func(most time.Duration) time.Duration
 }
 
 // Service hands out, looks into and takes back tokens.
@@ -53,6 +57,9 @@ type Service struct {
 func New(c Config) *Service {
 	if c.Window == 0 {
 		c.Window = 60 * time.Second
+	}
+	if c.Jitter == nil {
+		c.Jitter = rand.N[time.Duration]
 	}
 	return &Service{Config: c}
 }
@@ -204,7 +211,7 @@ func (s *Service) SignIn(ctx context.Context, u account.User, l session.Login, a
 	if _, refused := authorizeIssuance(st, bySignIn, ask.Scopes, now); refused != nil {
 		return none(refused)
 	}
-	l.UserID, l.ClientID = u.ID, ask.ClientID
+	l.UserID, l.ClientID, l.Bind = u.ID, ask.ClientID, st.Client.Bind
 	sess, secret, err := s.Sessions.Start(ctx, l)
 	if err != nil {
 		return none(err)

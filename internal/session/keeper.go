@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/audit"
 	"github.com/wafer-auth/wafer/internal/fault"
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/revoke"
+	"github.com/wafer-auth/wafer/verify/bound"
 )
 
 // Limits are the times that end a session, and how exactly its use is noted.
@@ -17,6 +19,7 @@ type Limits struct {
 	Idle     time.Duration // unused for this long: dead
 	Absolute time.Duration // since login: dead
 	Touch    time.Duration // use is written at most once in this time; at most Idle/10 (S1)
+	Bind     bound.Policy  // what sessions that no client started are bound to
 }
 
 // DefaultLimits are 12 hours unused, 7 days in all, noted to the minute.
@@ -31,6 +34,7 @@ type Keeper struct {
 	limits Limits
 	now    func() time.Time
 	uses   uses
+	told   told
 }
 
 // Ender writes the entries that end sessions.
@@ -56,11 +60,11 @@ func (k *Keeper) Limits() Limits { return k.limits }
 // Login is what is known when somebody has proved who they are.
 type Login struct {
 	UserID   string
-	ClientID string   // the client that asked, "" for our own pages
-	AMR      []string // how it was proved (RFC 8176)
-	Address  string   // network address
-	Agent    string   // user agent, clipped here
-	Replaces string   // sid of the session in the same browser: it ends in the same transaction
+	ClientID string       // the client that asked, "" for our own pages
+	AMR      []string     // how it was proved (RFC 8176)
+	Seen     bound.Seen   // where they are: the address and user agent are kept, the latter clipped
+	Bind     bound.Policy // the client's: what the session is bound to, as seen
+	Replaces string       // sid of the session in the same browser: it ends in the same transaction
 	// Guard refuses the session when what proved the person was taken back
 	// between then and now. nil when nothing was checked beforehand.
 	Guard *revoke.Guard
@@ -74,8 +78,15 @@ func (k *Keeper) Start(ctx context.Context, l Login) (Session, string, error) {
 	s := Session{
 		ID: opaque.ID(opaque.SessionID, now), Secret: opaque.Hash(secret), UserID: l.UserID, ClientID: l.ClientID,
 		CreatedAt: now, AuthTime: now, AMR: slices.Clone(l.AMR), SeenAt: now,
-		ExpiresAt: now.Add(k.limits.Absolute), Address: audit.Clip(l.Address), Agent: audit.Clip(l.Agent),
+		ExpiresAt: now.Add(k.limits.Absolute), Agent: audit.Clip(strings.ToValidUTF8(l.Seen.Agent, "?")),
 	}
+	if l.Seen.Address.IsValid() {
+		s.Address = l.Seen.Address.String()
+	}
+	if l.ClientID == "" {
+		l.Bind = k.limits.Bind
+	}
+	s.Binding = l.Bind.Of(s.ID, l.Seen).String()
 	s.IdleUntil = k.idleUntil(s, now)
 	fx := revoke.Effects{Audit: []audit.Event{event(s, now, "session.start", l.UserID)}, Guard: l.Guard}
 	if l.Replaces != "" {
@@ -109,8 +120,10 @@ func (k *Keeper) idleUntil(s Session, now time.Time) time.Time {
 
 // Find returns the live session that a cookie's value belongs to, and the log
 // position read with it. A value of the wrong form, an unknown one and one past
-// a limit are all "not found". Use is noted, see Touch.
-func (k *Keeper) Find(ctx context.Context, secret string) (s Session, rsn int64, found bool, err error) {
+// a limit are all "not found". seen is compared with what the session is bound
+// to: ErrElsewhere when it may not be used from there; it goes on where it was
+// started. Use is noted, see Touch.
+func (k *Keeper) Find(ctx context.Context, secret string, seen bound.Seen) (s Session, rsn int64, found bool, err error) {
 	if !WellFormed(secret) {
 		return Session{}, 0, false, nil
 	}
@@ -121,6 +134,9 @@ func (k *Keeper) Find(ctx context.Context, secret string) (s Session, rsn int64,
 	now := k.now()
 	if !found || !s.Live(now) {
 		return Session{}, 0, false, nil
+	}
+	if err := k.Judge(ctx, s, seen); err != nil {
+		return Session{}, 0, false, err
 	}
 	k.Touch(&s, now)
 	return s, rsn, true, nil

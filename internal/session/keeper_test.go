@@ -11,6 +11,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/session"
 	"github.com/wafer-auth/wafer/internal/store"
 	"github.com/wafer-auth/wafer/internal/store/memory"
+	"github.com/wafer-auth/wafer/verify/bound"
 )
 
 type house struct {
@@ -59,7 +60,7 @@ func (h *house) flush() {
 
 func (h *house) wantFound(secret string, want bool) {
 	h.t.Helper()
-	_, _, found, err := h.Find(h.t.Context(), secret)
+	_, _, found, err := h.Find(h.t.Context(), secret, bound.Seen{})
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -28,7 +28,8 @@ type Access struct {
 	AuthTime  time.Time
 	ACR       string
 	AMR       []string
-	RSN       int64 // position of the revocation log the token was minted at
+	RSN       int64  // position of the revocation log the token was minted at
+	Binding   string // bnd: what the session is bound to, as package bound writes it
 }
 
 // claims fixes the names and their order.
@@ -47,6 +48,7 @@ type claims struct {
 	AuthTime  int64    `json:"auth_time,omitempty"`
 	ACR       string   `json:"acr,omitempty"`
 	AMR       []string `json:"amr,omitempty"`
+	Binding   string   `json:"bnd,omitempty"`
 }
 
 // Claims returns the claims as JSON. Times are whole seconds, rounded down.
@@ -54,6 +56,7 @@ func (a Access) Claims() ([]byte, error) {
 	c := claims{
 		Issuer: a.Issuer, Subject: a.Subject, Audience: a.Audience, ExpiresAt: a.ExpiresAt.Unix(), IssuedAt: a.IssuedAt.Unix(),
 		ID: a.ID, ClientID: a.ClientID, Scope: a.Scope, SessionID: a.SessionID, GrantID: a.GrantID, RSN: a.RSN, ACR: a.ACR, AMR: a.AMR,
+		Binding: a.Binding,
 	}
 	if !a.AuthTime.IsZero() {
 		c.AuthTime = a.AuthTime.Unix()
@@ -75,7 +78,7 @@ func ParseClaims(b []byte) (Access, error) {
 	a := Access{
 		Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience, ClientID: c.ClientID, Scope: c.Scope, SessionID: c.SessionID,
 		GrantID: c.GrantID, ID: c.ID, IssuedAt: time.Unix(c.IssuedAt, 0), ExpiresAt: time.Unix(c.ExpiresAt, 0),
-		ACR: c.ACR, AMR: c.AMR, RSN: c.RSN,
+		ACR: c.ACR, AMR: c.AMR, RSN: c.RSN, Binding: c.Binding,
 	}
 	if c.AuthTime != 0 {
 		a.AuthTime = time.Unix(c.AuthTime, 0)

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -47,15 +46,12 @@ type Seen struct {
 
 // Binding is what one credential is bound to. The zero Binding is bound to
 // nothing.
-type Binding struct {
-	Network Mark `json:"net,omitzero"`
-	Device  Mark `json:"dev,omitzero"`
-}
+type Binding struct{ Network, Device Mark }
 
 // Mark is one thing a credential is bound to.
 type Mark struct {
-	Hash string `json:"h"` // 16 bytes of SHA-256, base64url
-	Mode Mode   `json:"m"`
+	Mode Mode
+	Hash string // 16 bytes of SHA-256, base64url
 }
 
 // Of binds a credential to what is seen. salt is a public, unique name of it: its
@@ -96,45 +92,49 @@ func (b Binding) Check(salt string, seen Seen) Verdict {
 // IsZero reports whether nothing is bound.
 func (b Binding) IsZero() bool { return b == Binding{} }
 
-// String is the binding as text, "" for the zero Binding. Parse reads it.
+// String is the binding as text, "" for the zero Binding, such as
+// "net=refuse:...,dev=report:...". Parse reads it.
 func (b Binding) String() string {
-	if b.IsZero() {
-		return ""
+	var parts []string
+	for _, m := range []struct {
+		name string
+		Mark
+	}{{"net", b.Network}, {"dev", b.Device}} {
+		if m.Mode != Off {
+			parts = append(parts, m.name+"="+string(m.Mode)+":"+m.Hash)
+		}
 	}
-	text, err := json.Marshal(b)
-	if err != nil {
-		panic(err) // texts always encode
-	}
-	return string(text)
+	return strings.Join(parts, ",")
 }
 
 // Parse reads what String wrote. What it cannot read is an error: a credential
 // whose binding is not understood must not be taken for an unbound one.
 func Parse(text string) (Binding, error) {
 	var b Binding
-	if text == "" {
-		return b, nil
+	for rest := text; rest != ""; {
+		var part string
+		part, rest, _ = strings.Cut(rest, ",")
+		name, mark, _ := strings.Cut(part, "=")
+		mode, hash, _ := strings.Cut(mark, ":")
+		m := Mark{Mode: Mode(mode), Hash: hash}
+		switch {
+		case m.Mode == Off || m.Mode.Check() != nil || len(hash) != encoded:
+			return Binding{}, errUnreadable
+		case name == "net" && b == (Binding{}):
+			b.Network = m
+		case name == "dev" && b.Device == (Mark{}):
+			b.Device = m
+		default:
+			return Binding{}, errUnreadable
+		}
 	}
-	d := json.NewDecoder(strings.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&b); err != nil {
-		return Binding{}, fmt.Errorf("binding: %w", err)
+	if b.String() != text {
+		return Binding{}, errUnreadable
 	}
-	if d.More() {
-		return Binding{}, errors.New("binding: something follows it")
-	}
-	return b, errors.Join(b.Network.check(), b.Device.check())
+	return b, nil
 }
 
-func (m Mark) check() error {
-	if m == (Mark{}) {
-		return nil
-	}
-	if m.Mode == Off || len(m.Hash) != encoded {
-		return errors.New("binding: a mark needs a mode and a hash")
-	}
-	return m.Mode.Check()
-}
+var errUnreadable = errors.New("binding cannot be read")
 
 // bits of a hash: enough that no two of the few things there are look alike.
 const (

@@ -92,9 +92,10 @@ func TestBindingTellsNoAddress(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	t.Parallel()
 	good := bound.Policy{Network: bound.Refuse}.Of("ses_1", seen("203.0.113.7", firefox, "en")).String()
+	mark := "refuse:AAAAAAAAAAAAAAAAAAAAAA"
 	for _, bad := range []string{
-		"x", "{", "null x", `{"net":{"h":"","m":"refuse"}}`, `{"net":{"h":"AAAAAAAAAAAAAAAAAAAAAA"}}`, `{"geo":{}}`,
-		strings.Replace(good, "refuse", "ignore", 1), good + good, "[]", `"refuse"`,
+		"x", ",", "net", "net=", "net=" + mark[:20], "net=:AAAAAAAAAAAAAAAAAAAAAA", "geo=" + mark, "net=" + mark + ",", ",net=" + mark,
+		"dev=" + mark + ",net=" + mark, "net=" + mark + ",net=" + mark, strings.Replace(good, "refuse", "ignore", 1), good + good, good + " ",
 	} {
 		if b, err := bound.Parse(bad); err == nil {
 			t.Errorf("%s was read as %+v", bad, b)

@@ -16,6 +16,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/role"
 	"github.com/wafer-auth/wafer/internal/session"
 	"github.com/wafer-auth/wafer/internal/store"
+	"github.com/wafer-auth/wafer/verify/bound"
 	"github.com/wafer-auth/wafer/verify/jose"
 )
 
@@ -33,6 +34,7 @@ func newClient(id string) client.Client {
 		ID: id, Name: "Name of " + id, Kind: client.Confidential, FirstParty: true, SecretHash: opaque.Hash(id),
 		RedirectURIs: []string{"https://" + id + ".example/cb"}, Origins: []string{"https://" + id + ".example"},
 		Grants: []string{client.AuthorizationCode, client.RefreshToken}, APIs: map[string][]string{"orders": {"read"}, "vault": {"*"}}, Serves: []string{"vault"},
+		Bind:      bound.Policy{Network: bound.Refuse, Device: bound.Report},
 		CreatedAt: at(-2 * time.Hour), UpdatedAt: at(-time.Hour), Version: 1,
 	}
 }

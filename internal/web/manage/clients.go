@@ -12,7 +12,7 @@ import (
 func clientShape(c client.Client) Client {
 	return Client{
 		ID: c.ID, Name: c.Name, Kind: string(c.Kind), FirstParty: c.FirstParty, RedirectURIs: filled(c.RedirectURIs),
-		Origins: filled(c.Origins), Grants: filled(c.Grants), APIs: filledMap(c.APIs), Serves: filled(c.Serves),
+		Origins: filled(c.Origins), Grants: filled(c.Grants), APIs: filledMap(c.APIs), Serves: filled(c.Serves), Bind: c.Bind,
 		Disabled: c.Disabled, CreatedAt: second(c.CreatedAt), UpdatedAt: second(c.UpdatedAt), Version: c.Version,
 	}
 }
@@ -47,7 +47,7 @@ func (s *Surface) addClient(w http.ResponseWriter, r *http.Request, c caller) er
 	added, secret, err := s.Clients.AddClient(r.Context(), c.by(), admin.NewClient{
 		Client: client.Client{
 			ID: in.ID, Name: in.Name, Kind: client.Kind(in.Kind), FirstParty: in.FirstParty, RedirectURIs: in.RedirectURIs,
-			Origins: in.Origins, Grants: in.Grants, APIs: in.APIs, Serves: in.Serves, Disabled: in.Disabled,
+			Origins: in.Origins, Grants: in.Grants, APIs: in.APIs, Serves: in.Serves, Bind: in.Bind, Disabled: in.Disabled,
 		},
 		Secret: in.Secret,
 	})
@@ -65,7 +65,7 @@ func (s *Surface) editClient(w http.ResponseWriter, r *http.Request, c caller) e
 	}
 	edit := admin.ClientEdit{
 		Name: in.Name, Secret: in.Secret, FirstParty: in.FirstParty, RedirectURIs: in.RedirectURIs, Origins: in.Origins,
-		Grants: in.Grants, APIs: in.APIs, Serves: in.Serves, Disabled: in.Disabled,
+		Grants: in.Grants, APIs: in.APIs, Serves: in.Serves, Bind: in.Bind, Disabled: in.Disabled,
 	}
 	if in.Kind != nil {
 		kind := client.Kind(*in.Kind)

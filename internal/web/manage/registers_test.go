@@ -2,6 +2,7 @@ package manage_test
 
 import (
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/session"
 	"github.com/wafer-auth/wafer/internal/web/manage"
+	"github.com/wafer-auth/wafer/verify/bound"
 )
 
 type object = map[string]any
@@ -236,7 +238,7 @@ func TestSessionsAreListedAndEnded(t *testing.T) {
 	g := newRig(t)
 	u, err := g.admin.AddUser(t.Context(), admin.ByCLI(), admin.NewUser{Login: "ada@example.com", Password: good})
 	g.must(err)
-	s, cookie, err := g.sessions.Start(t.Context(), session.Login{UserID: u.ID, AMR: []string{"pwd"}, Address: "203.0.113.9"})
+	s, cookie, err := g.sessions.Start(t.Context(), session.Login{UserID: u.ID, AMR: []string{"pwd"}, Seen: bound.Seen{Address: netip.MustParseAddr("203.0.113.9")}})
 	g.must(err)
 	c := g.robot("robot", "sessions:read", "sessions:revoke")
 	a := c.send("GET", "/sessions?user=ada@example.com", nil).want(t, 200)
@@ -250,7 +252,7 @@ func TestSessionsAreListedAndEnded(t *testing.T) {
 	c.send("GET", "/sessions?user=nobody", nil).want(t, 404)
 	c.send("DELETE", "/sessions/"+s.ID, nil).want(t, 204)
 	c.send("DELETE", "/sessions/"+s.ID, nil).want(t, 404)
-	if _, _, found, _ := g.sessions.Find(t.Context(), cookie); found {
+	if _, _, found, _ := g.sessions.Find(t.Context(), cookie, bound.Seen{}); found {
 		t.Error("the session lives on")
 	}
 }

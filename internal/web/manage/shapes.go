@@ -2,6 +2,7 @@ package manage
 
 import (
 	"encoding/json"
+	"github.com/wafer-auth/wafer/verify/bound"
 	"time"
 )
 
@@ -61,6 +62,7 @@ type Client struct {
 	Grants       []string            `json:"grants"`
 	APIs         map[string][]string `json:"apis"`
 	Serves       []string            `json:"serves"`
+	Bind         bound.Policy        `json:"bind"`
 	Disabled     bool                `json:"disabled"`
 	CreatedAt    time.Time           `json:"created_at"`
 	UpdatedAt    time.Time           `json:"updated_at"`
@@ -80,6 +82,7 @@ type NewClient struct {
 	Grants       []string            `json:"grants,omitempty"`
 	APIs         map[string][]string `json:"apis,omitempty"`
 	Serves       []string            `json:"serves,omitempty"`
+	Bind         bound.Policy        `json:"bind,omitzero"`
 	Disabled     bool                `json:"disabled"`
 }
 
@@ -94,6 +97,7 @@ type ClientEdit struct {
 	Grants       *[]string            `json:"grants,omitempty"`
 	APIs         *map[string][]string `json:"apis,omitempty"`
 	Serves       *[]string            `json:"serves,omitempty"`
+	Bind         *bound.Policy        `json:"bind,omitempty"`
 	Disabled     *bool                `json:"disabled,omitempty"`
 }
 

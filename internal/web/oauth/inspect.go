@@ -18,8 +18,12 @@ func (s *Surface) introspect(w http.ResponseWriter, r *http.Request, c call) err
 	if token == "" {
 		return refuse(grant.InvalidRequest, "token is missing.")
 	}
+	once := c.form["once"]
+	if once != "" && once != "true" && once != "false" {
+		return refuse(grant.InvalidRequest, "once is true or false.")
+	}
 	answer, err := s.Grants.Introspect(r.Context(), c.client, grant.Question{
-		Token: token, Hint: c.form["token_type_hint"], API: c.form["api"],
+		Token: token, Hint: c.form["token_type_hint"], API: c.form["api"], Once: once == "true",
 	})
 	if err != nil {
 		return err
