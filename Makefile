@@ -58,7 +58,7 @@ bench: ## measure against peers; BENCH=regexp selects rows
 	@cd bench && BENCH='$(BENCH)' $(GO) run .
 
 images: ## photograph the pages of the demo into docs/images (needs Chromium)
-	$(GO) test ./cmd/wafer -run TestDemoInABrowser -count=1 -images $(abspath $(IMAGES))
+	$(GO) test ./cmd/wafer -run 'Test(Demo|SPA)InABrowser' -count=1 -images $(abspath $(IMAGES))
 
 clean: ## remove what the other targets built
 	rm -rf bin

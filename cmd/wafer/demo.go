@@ -15,6 +15,7 @@ import (
 	inventory "github.com/wafer-auth/wafer/examples/inventory/app"
 	orders "github.com/wafer-auth/wafer/examples/orders/app"
 	shop "github.com/wafer-auth/wafer/examples/shop/app"
+	spa "github.com/wafer-auth/wafer/examples/spa/app"
 	"github.com/wafer-auth/wafer/internal/app"
 	"github.com/wafer-auth/wafer/internal/config"
 	"github.com/wafer-auth/wafer/internal/opaque"
@@ -28,19 +29,19 @@ const (
 	demoPassword  = "correct-horse-battery-staple"
 )
 
-// demo is a throwaway installation with three example services beside it.
+// demo is a throwaway installation with the example services beside it.
 type demo struct {
-	env                     *env
-	cfg                     config.Config
-	log                     *slog.Logger
-	ordersSecret, invSecret string
-	shop, orders, inventory net.Listener
-	servers                 []*http.Server
+	env                                *env
+	cfg                                config.Config
+	log                                *slog.Logger
+	ordersSecret, invSecret, spaSecret string
+	shop, spa, orders, inventory       net.Listener
+	servers                            []*http.Server
 }
 
 // serveDemo seeds a throwaway installation and serves it with the examples.
 func serveDemo(e *env, cfg config.Config, files []string, log *slog.Logger) error {
-	d := &demo{env: e, cfg: cfg, log: log, ordersSecret: opaque.Secret(), invSecret: opaque.Secret()}
+	d := &demo{env: e, cfg: cfg, log: log, ordersSecret: opaque.Secret(), invSecret: opaque.Secret(), spaSecret: opaque.Secret()}
 	dir, err := os.MkdirTemp("", "wafer-demo-")
 	if err != nil {
 		return fmt.Errorf("make demo folder: %w", err)
@@ -53,7 +54,8 @@ func serveDemo(e *env, cfg config.Config, files []string, log *slog.Logger) erro
 	if err := d.cfg.Validate(); err != nil {
 		return err
 	}
-	a, err := app.New(e.ctx, app.Options{Config: d.cfg, Log: log, Links: []app.Link{{Name: "The demo shop", URL: d.url(d.shop)}}})
+	links := []app.Link{{Name: "The demo shop", URL: d.url(d.shop)}, {Name: "The single-page application", URL: d.url(d.spa)}}
+	a, err := app.New(e.ctx, app.Options{Config: d.cfg, Log: log, Links: links})
 	if err != nil {
 		return err
 	}
@@ -77,7 +79,7 @@ func (d *demo) listen() error {
 	for _, p := range []struct {
 		into *net.Listener
 		port string
-	}{{&d.shop, "3000"}, {&d.orders, "8081"}, {&d.inventory, "8082"}} {
+	}{{&d.shop, "3000"}, {&d.spa, "3001"}, {&d.orders, "8081"}, {&d.inventory, "8082"}} {
 		if *p.into, err = listenNear(p.port); err != nil {
 			return err
 		}
@@ -117,7 +119,9 @@ func (d *demo) url(ln net.Listener) string {
 
 // setup is the demo's declared set-up, as an operator would write it.
 func (d *demo) setup() string {
-	return strings.NewReplacer("SHOP", d.url(d.shop), "ORDERS_SECRET", d.ordersSecret, "INVENTORY_SECRET", d.invSecret).Replace(demoSetup)
+	return strings.NewReplacer(
+		"SHOP", d.url(d.shop), "SPA_SECRET", d.spaSecret, "ORDERS_SECRET", d.ordersSecret, "INVENTORY_SECRET", d.invSecret,
+	).Replace(demoSetup)
 }
 
 const demoSetup = `
@@ -139,6 +143,13 @@ clients:
     origins: [SHOP]
     grants: [refresh_token]
     apis: {https://orders.example: [orders:read], https://inventory.example: [inventory:read]}
+  - id: spa
+    name: The single-page application
+    kind: confidential
+    first_party: true # with no origins: its backend asks Wafer, its pages cannot
+    secret: SPA_SECRET
+    grants: [refresh_token]
+    apis: {https://orders.example: [orders:read]}
   - id: orders-api
     name: Orders
     kind: confidential
@@ -159,7 +170,7 @@ users:
   - {login: ada@example.com, name: Ada, password: correct-horse-battery-staple, roles: [clerk, admin]}
 `
 
-// examples starts the three services.
+// examples starts the services.
 func (d *demo) examples(a *app.App) error {
 	secret, err := a.Ring().Secret(d.env.ctx, demoInventory, "system")
 	if err != nil {
@@ -182,9 +193,16 @@ func (d *demo) examples(a *app.App) error {
 	if err != nil {
 		return err
 	}
+	single, err := spa.New(spa.Config{
+		Issuer: d.cfg.Issuer, Self: d.url(d.spa), Orders: d.url(d.orders), ClientID: "spa", ClientSecret: d.spaSecret, API: demoOrders, Logger: d.log,
+	})
+	if err != nil {
+		return err
+	}
 	d.start(d.inventory, inv)
 	d.start(d.orders, ord)
 	d.start(d.shop, page)
+	d.start(d.spa, single)
 	return nil
 }
 
@@ -212,12 +230,13 @@ func (d *demo) stop() {
 func (d *demo) announce(at app.Address) {
 	fmt.Fprintf(d.env.out, `Wafer demo. Everything is thrown away when it stops (Ctrl-C).
   open     %[2]s   the shop: press the buttons
+  or       %[8]s   a single-page application whose script never sees a token
   sign in  %[3]s   %[4]s
   wafer    %[1]s   orders %[5]s   inventory %[6]s
   look in  wafer --data %[7]s user list
 
 The same as commands, to paste into another terminal:
-`, at.Issuer, d.url(d.shop), demoLogin, demoPassword, d.url(d.orders), d.url(d.inventory), at.Data)
+`, at.Issuer, d.url(d.shop), demoLogin, demoPassword, d.url(d.orders), d.url(d.inventory), at.Data, d.url(d.spa))
 	for _, line := range d.tour(at) {
 		fmt.Fprintln(d.env.out, line)
 	}
