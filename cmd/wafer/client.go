@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/wafer-auth/wafer/internal/web/manage"
+	"github.com/wafer-auth/wafer/verify/bound"
 )
 
 type clientCommands struct {
@@ -32,6 +34,8 @@ type clientAdd struct {
 	Grant       []string `help:"Grant type; may be repeated." placeholder:"TYPE"`
 	API         []string `name:"api" help:"API and its scopes, as ID=SCOPE,SCOPE; may be repeated." sep:"none" placeholder:"ID=SCOPES"`
 	Serves      []string `help:"API this client is the service of; may be repeated." placeholder:"ID"`
+	BindNetwork string   `help:"What a credential is worth on another network: report, step-up or refuse. Default: as much." enum:",report,step-up,refuse" default:"" placeholder:"MODE"`
+	BindDevice  string   `help:"The same for another kind of device." enum:",report,step-up,refuse" default:"" placeholder:"MODE"`
 }
 
 // Help is shown by wafer client add --help.
@@ -48,6 +52,7 @@ func (c *clientAdd) Run(e *env) error {
 	in := manage.NewClient{
 		ID: c.ID, Name: c.Name, Kind: c.Kind, FirstParty: c.FirstParty, RedirectURIs: c.RedirectURI, Origins: c.Origin,
 		Grants: c.Grant, APIs: apis, Serves: c.Serves,
+		Bind: bound.Policy{Network: bound.Mode(c.BindNetwork), Device: bound.Mode(c.BindDevice)},
 	}
 	if c.SecretFile != "" {
 		if in.Secret, err = secretFile(c.SecretFile); err != nil {
@@ -107,6 +112,7 @@ type clientEdit struct {
 	Grant       []string `help:"Grant types instead of the present ones." placeholder:"TYPE"`
 	API         []string `name:"api" help:"APIs and scopes instead of the present ones." sep:"none" placeholder:"ID=SCOPES"`
 	Serves      []string `help:"APIs it is the service of, instead of the present ones." placeholder:"ID"`
+	Bind        *string  `help:"What its new sessions are bound to instead, such as network=refuse,device=report; empty: nothing." placeholder:"WHAT"`
 	Disable     bool     `help:"Give it nothing more; ends its grants." xor:"state"`
 	Enable      bool     `help:"Let it work again." xor:"state"`
 }
@@ -129,6 +135,13 @@ func (c *clientEdit) Run(e *env) error {
 		}
 		in.APIs = &apis
 	}
+	if c.Bind != nil {
+		p, err := bindPolicy(*c.Bind)
+		if err != nil {
+			return err
+		}
+		in.Bind = &p
+	}
 	if in == (manage.ClientEdit{}) {
 		return errNoChange
 	}
@@ -139,6 +152,24 @@ func (c *clientEdit) Run(e *env) error {
 		}
 		return e.show(out, func() { e.say("Client " + out.ID + " changed.") })
 	})
+}
+
+// bindPolicy reads network=MODE,device=MODE.
+func bindPolicy(text string) (bound.Policy, error) {
+	var p bound.Policy
+	for part := range strings.SplitSeq(text, ",") {
+		what, mode, _ := strings.Cut(part, "=")
+		switch {
+		case part == "":
+		case what == "network":
+			p.Network = bound.Mode(mode)
+		case what == "device":
+			p.Device = bound.Mode(mode)
+		default:
+			return bound.Policy{}, fmt.Errorf("bind %q: write network=MODE,device=MODE", text)
+		}
+	}
+	return p, errors.Join(p.Network.Check(), p.Device.Check())
 }
 
 type clientList struct{}

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/wafer-auth/wafer/verify/bound"
 )
 
 // Config is what `wafer serve` runs with. Each field has a flag of the same
@@ -15,18 +17,39 @@ import (
 // --config. Flags win over the environment, the environment over the file.
 type Config struct {
 	// Listen is the address served. Default 127.0.0.1:8080. Anything but
-	// loopback needs TrustedProxies, because plain HTTP would show passwords.
+	// loopback needs TLS or TrustedProxies: plain HTTP would show passwords.
 	Listen string
 	// Issuer is our name in every token, and where people and services reach us:
-	// scheme://host[:port], nothing after it. Default http://localhost and the
-	// port of Listen. It must use https unless it is on loopback.
+	// scheme://host[:port], nothing after it. Default localhost and the port of
+	// Listen. It must use https unless it is on loopback and TLS is off.
 	Issuer string
+	// TLS is where the certificate of Listen comes from: TLSDev, TLSACME, TLSFiles
+	// or, the default, TLSOff.
+	TLS string
+	// TLSCert and TLSKey are PEM files: our certificate followed by those between
+	// it and its root, and our private key, closed to others. Default none.
+	TLSCert, TLSKey string
+	// ACMEEmail is whom the ACME server writes to when something is wrong. Default
+	// nobody.
+	ACMEEmail string
+	// ACMEDirectory is the ACME server. Default Let's Encrypt, whose terms are
+	// agreed to by using it.
+	ACMEDirectory string
+	// ACMERoot is a PEM file with the roots that ACMEDirectory is believed by.
+	// Default those of the machine.
+	ACMERoot string
+	// HTTPRedirect is where plain HTTP is answered with the way to HTTPS, and ACME
+	// challenges are. Default :80 with TLSACME and none otherwise; NoHTTPRedirect
+	// is none.
+	HTTPRedirect string
 	// Data is the folder of the database, the master key and the control socket.
 	// Default ./wafer-data. It is created with mode 0700.
 	Data string
-	// Database is where the truth lives. "" is SQLite in Data.
+	// Database is where the truth lives, see ParsePlace: "" is SQLite in Data,
+	// postgres:// is for several nodes.
 	Database string
-	// Sessions is where sessions live. "" is the database.
+	// Sessions is where sessions live, see ParsePlace. "" is where they are
+	// already, at first the database.
 	Sessions string
 	// KeyFile holds the master key: 32 bytes, as they are or as 43 characters of
 	// base64url. "" is master.key in Data, made at first start. Whoever reads it
@@ -39,6 +62,9 @@ type Config struct {
 	SessionIdle time.Duration
 	// SessionLifetime ends every session. Default 168h.
 	SessionLifetime time.Duration
+	// Bind is what the sessions of people who sign in on our own pages are bound
+	// to. Each client states its own. Default nothing.
+	Bind bound.Policy
 	// RotateKeys is the age at which asymmetric signing keys are replaced.
 	// Default 2160h (90 days). 0 never does.
 	RotateKeys time.Duration
@@ -61,9 +87,14 @@ func (c Config) WithDefaults() Config {
 	if c.Data == "" {
 		c.Data = DefaultData
 	}
+	c = c.defaultTLS()
 	if c.Issuer == "" {
+		scheme := "http"
+		if c.TLS != TLSOff {
+			scheme = "https"
+		}
 		if _, port, err := net.SplitHostPort(c.Listen); err == nil {
-			c.Issuer = "http://localhost:" + port
+			c.Issuer = scheme + "://localhost:" + port
 		}
 	}
 	if c.SessionIdle == 0 {
@@ -77,7 +108,7 @@ func (c Config) WithDefaults() Config {
 
 // Validate returns every problem at once, each with what to do about it.
 func (c Config) Validate() error {
-	return errors.Join(c.checkListen(), c.checkIssuer(), c.checkStores(), c.checkSessions())
+	return errors.Join(c.checkListen(), c.checkIssuer(), c.checkTLS(), c.checkKeyFile(), c.checkStores(), c.checkSessions(), c.checkBind())
 }
 
 func (c Config) checkListen() error {
@@ -85,11 +116,12 @@ func (c Config) checkListen() error {
 	if err != nil || port == "" {
 		return fmt.Errorf("listen %q: write HOST:PORT, such as 127.0.0.1:8080", c.Listen)
 	}
-	if IsLoopback(host) || len(c.TrustedProxies) > 0 {
+	if c.TLS != TLSOff || IsLoopback(host) || len(c.TrustedProxies) > 0 {
 		return nil
 	}
 	return fmt.Errorf("listen %q: plain HTTP outside loopback would show passwords to the network; "+
-		"listen on 127.0.0.1 behind a proxy that does TLS, or name that proxy's network with --trusted-proxy", c.Listen)
+		"serve HTTPS with --tls acme, --tls dev or --tls-cert and --tls-key, "+
+		"or name the network of a proxy that does with --trusted-proxy", c.Listen)
 }
 
 // IsLoopback reports whether a host is this machine alone.
@@ -110,16 +142,6 @@ func (c Config) checkIssuer() error {
 		return nil
 	}
 	return fmt.Errorf("issuer %q: use https (http is for localhost only)", c.Issuer)
-}
-
-func (c Config) checkStores() error {
-	if c.Database != "" {
-		return fmt.Errorf("database %q: this version keeps everything in SQLite inside the data folder; leave --database out", c.Database)
-	}
-	if c.Sessions != "" {
-		return fmt.Errorf("sessions %q: this version keeps sessions in the database; leave --sessions out", c.Sessions)
-	}
-	return nil
 }
 
 func (c Config) checkSessions() error {

@@ -77,32 +77,35 @@ func (s *Service) Explain(ctx context.Context, text string) (Explanation, error)
 	if header, claims, ok := decoded(text); ok {
 		e.Header, e.Claims = header, claims
 	}
-	if !s.explainSignature(m, &e) {
-		return e, nil
+	if ok, err := s.explainSignature(ctx, m, &e); err != nil || !ok {
+		return e, err
 	}
 	return s.explainHeld(ctx, text, e)
 }
 
 // explainSignature adds the checks of the header and the signature, and reports
 // whether all passed.
-func (s *Service) explainSignature(m *jose.Message, e *Explanation) bool {
+func (s *Service) explainSignature(ctx context.Context, m *jose.Message, e *Explanation) (bool, error) {
 	if m.Header.Type != token.Type {
 		e.Checks = append(e.Checks, Check{Name: "type", Detail: fmt.Sprintf("typ is %q, not %q", m.Header.Type, token.Type)})
-		return false
+		return false, nil
 	}
 	e.Checks = append(e.Checks, Check{Name: "type", OK: true, Detail: token.Type})
-	key, apiID, ok := s.Keys.Verifier(m.Header.KeyID)
+	key, apiID, ok, err := s.Keys.Find(ctx, m.Header.KeyID)
+	if err != nil {
+		return false, err
+	}
 	if !ok {
 		e.Checks = append(e.Checks, Check{Name: "key", Detail: "no active or retired key has this kid"})
-		return false
+		return false, nil
 	}
 	e.Checks = append(e.Checks, Check{Name: "key", OK: true, Detail: key.ID() + " for " + apiID})
 	if _, err := m.Verify(key); err != nil {
 		e.Checks = append(e.Checks, Check{Name: "signature", Detail: err.Error()})
-		return false
+		return false, nil
 	}
 	e.Checks = append(e.Checks, Check{Name: "signature", OK: true, Detail: string(key.Algorithm())})
-	return true
+	return true, nil
 }
 
 func (s *Service) explainHeld(ctx context.Context, text string, e Explanation) (Explanation, error) {

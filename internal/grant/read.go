@@ -32,7 +32,10 @@ func (s *Service) read(ctx context.Context, text string) (h held, ok bool, err e
 	if err != nil || m.Header.Type != token.Type {
 		return held{}, false, nil
 	}
-	key, apiID, found := s.Keys.Verifier(m.Header.KeyID)
+	key, apiID, found, err := s.Keys.Find(ctx, m.Header.KeyID)
+	if err != nil {
+		return held{}, false, err
+	}
 	if !found {
 		return held{}, false, nil
 	}

@@ -21,7 +21,7 @@ import (
 // Keys is what a Service needs of the keyring.
 type Keys interface {
 	Signer(apiID string) (*jose.Key, bool)
-	Verifier(kid string) (key *jose.Key, apiID string, ok bool)
+	Find(ctx context.Context, kid string) (key *jose.Key, apiID string, ok bool, err error)
 }
 
 // Log is what a Service needs of the revocation log.

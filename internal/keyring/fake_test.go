@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,9 +22,11 @@ type fake struct {
 	keys   []keyring.Record
 	fx     []revoke.Effects
 	before func()
+	reads  atomic.Int64
 }
 
 func (f *fake) Keys(context.Context) ([]keyring.Record, error) {
+	f.reads.Add(1)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.keys), nil

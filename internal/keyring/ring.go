@@ -46,6 +46,8 @@ type Ring struct {
 	policy policy
 	change sync.Mutex // one change, or one reload, at a time
 	view   atomic.Pointer[view]
+	// when Find last looked for an unknown key, in nanoseconds since 1970
+	searched atomic.Int64
 }
 
 // New returns a ring that holds no keys until Load, Ensure or Tick.
@@ -126,6 +128,28 @@ func (r *Ring) Verifier(kid string) (key *jose.Key, apiID string, ok bool) {
 		return nil, "", false
 	}
 	return v.key, v.apiID, true
+}
+
+// searchEvery is the shortest time between two looks into the store for keys that
+// are not known: random ids cause no more than that.
+const searchEvery = time.Second
+
+// Find is Verifier, and reads the keys again when it does not know this one:
+// another node may just have made it.
+func (r *Ring) Find(ctx context.Context, kid string) (key *jose.Key, apiID string, ok bool, err error) {
+	if key, apiID, ok = r.Verifier(kid); ok {
+		return key, apiID, true, nil
+	}
+	now := r.now().UnixNano()
+	last := r.searched.Load()
+	if now-last < int64(searchEvery) || !r.searched.CompareAndSwap(last, now) {
+		return nil, "", false, nil
+	}
+	if err := r.Load(ctx); err != nil {
+		return nil, "", false, err
+	}
+	key, apiID, ok = r.Verifier(kid)
+	return key, apiID, ok, nil
 }
 
 // JWKS returns the public key set and its entity tag: every asymmetric key that

@@ -295,6 +295,36 @@ func TestTwoNodesTickingAtOnceRefuseNoToken(t *testing.T) { // CONFIG-005
 	}
 }
 
+func TestKeyOfAnotherNodeIsFoundAtFirstSight(t *testing.T) {
+	t.Parallel()
+	st, c := &fake{}, newClock()
+	one, two := newRing(t, st, c, 0), newRing(t, st, c, 0)
+	mustEnsure(t, one, apiWith(orders, jose.EdDSA))
+	kid := signer(t, one, orders).ID()
+	find := func(kid string) bool {
+		t.Helper()
+		_, _, ok, err := two.Find(t.Context(), kid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ok
+	}
+	if find("nobody's") {
+		t.Error("a key that nobody has was found")
+	}
+	c.forward(time.Second)
+	if !find(kid) {
+		t.Error("the other node's key was not found")
+	}
+	before := st.reads.Load()
+	for range 1000 {
+		find("random")
+	}
+	if n := st.reads.Load() - before; n > 1 {
+		t.Errorf("random ids caused %d reads within a second", n)
+	}
+}
+
 func TestCrashBetweenStepsIsRepaired(t *testing.T) { // CONFIG-005: rolled back or deleted too early
 	t.Parallel()
 	st, c := &fake{}, newClock()
