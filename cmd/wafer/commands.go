@@ -19,6 +19,7 @@ type commands struct {
 	API     apiCommands     `cmd:"" name:"api" help:"Protected services: format, algorithm and lifetime of their tokens."`
 	Apply   applyCommand    `cmd:"" help:"Bring users, clients, APIs and roles to what a file declares."`
 	Client  clientCommands  `cmd:"" help:"Applications that ask for credentials."`
+	Doctor  doctorCommand   `cmd:"" help:"Examine a running Wafer as browsers and proxies meet it; name each fault and its fix."`
 	Key     keyCommands     `cmd:"" help:"Signing keys: list, rotate, retire."`
 	Revoke  revokeCommand   `cmd:"" help:"Take back a user's, session's, client's, token's, key's or API's credentials at once."`
 	Role    roleCommands    `cmd:"" help:"Named sets of scopes."`

@@ -38,7 +38,7 @@ type env struct {
 }
 
 // run parses the arguments, runs the command and returns the exit status: 0 done,
-// 1 refused or failed, 2 the command line is wrong.
+// 1 refused or failed, 2 the command line is wrong, or what endWith says.
 func run(ctx context.Context, args []string, t terminal) int {
 	var cli commands
 	exit := -1
@@ -68,6 +68,9 @@ func run(ctx context.Context, args []string, t terminal) int {
 	fmt.Fprintf(t.err, "wafer: %v\n", err)
 	if next := hint(err); next != "" {
 		fmt.Fprintln(t.err, "  "+next)
+	}
+	if end := new(endWith); errors.As(err, &end) {
+		return end.code
 	}
 	return 1
 }
