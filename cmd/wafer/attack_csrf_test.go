@@ -6,6 +6,13 @@ import (
 	"testing"
 )
 
+// What browsers say of a request that our own page makes, and of one that somebody
+// looks at.
+var (
+	ownPage = [2]string{"Sec-Fetch-Site", "same-origin"}
+	looking = [2]string{"Accept", "text/html,application/xhtml+xml,*/*;q=0.8"}
+)
+
 // CSRF-002: a page elsewhere cannot sign its visitor in as somebody else.
 func TestForeignPageCannotSignPeopleIn(t *testing.T) {
 	t.Parallel()
@@ -45,12 +52,14 @@ func TestFormWithoutItsCodeDoesNothing(t *testing.T) {
 	elsewhere, _ := r.pageForm("/login")
 	logout := r.pageFormNamed("/logout", "/logout", v.in())
 	login := func(code string, header ...[2]string) hit {
-		return formOf("/login", fields("csrf", code, "login", person(0), "password", attackPhrase), header...)
+		return formOf("/login", fields("csrf", code, "login", person(0), "password", attackPhrase), append(header, ownPage)...)
 	}
 	for name, h := range map[string]hit{
 		"no code": login("", browser), "another browser's": login(elsewhere, browser), "no cookie": login(code), "another form's": login(logout, browser),
-		"sign out, no code": formOf("/logout", "", v.in()), "sign out, another's code": formOf("/logout", fields("csrf", logout), other.in()),
-		"end all, code of sign out": formOf("/account/end-all", fields("csrf", logout), v.in()),
+		"sign out, no code": formOf("/logout", "", v.in(), ownPage), "sign out, another's code": formOf("/logout", fields("csrf", logout), other.in(), ownPage),
+		"end all, code of sign out": formOf("/account/end-all", fields("csrf", logout), v.in(), ownPage),
+		// A browser that says nothing of where it is: the code alone is not enough.
+		"sign out, no page": formOf("/logout", fields("csrf", logout), v.in()),
 	} {
 		res, err := r.fire(h)
 		if err != nil || res.StatusCode != http.StatusForbidden {
@@ -65,7 +74,7 @@ func TestFormWithoutItsCodeDoesNothing(t *testing.T) {
 	r.must(http.StatusSeeOther, login(code, browser))
 	r.lively(other, nil)
 	v = r.lively(v, nil)
-	res, err := r.fire(formOf("/logout", fields("csrf", logout), v.in()))
+	res, err := r.fire(formOf("/logout", fields("csrf", logout), v.in(), ownPage))
 	if err != nil || res.StatusCode >= 400 {
 		t.Errorf("sign out: %v %d %s", err, res.StatusCode, res.text)
 	}
@@ -78,6 +87,15 @@ func TestMethodAndContentTypeTricksChangeNothing(t *testing.T) {
 	r := besieged(t, 1)
 	v := r.visit(person(0))
 	form := "application/x-www-form-urlencoded"
+	mute := func(kind, path string) hit {
+		return hit{method: http.MethodPost, path: path, kind: kind, body: `{"client_id":"shop-web","api":"` + ordersAPI + `"}`, header: [][2]string{v.in()}}
+	}
+	for _, kind := range []string{form, "text/plain", "multipart/form-data; boundary=x", "text/plain; application/json", "application/ld+json", ""} {
+		for _, path := range []string{"/session", "/session/token", "/account/password", "/logout", "/account/end-all"} {
+			r.must(http.StatusForbidden, mute(kind, path)) // what any old form can send, cookie and all
+		}
+	}
+	r.must(http.StatusOK, mute("application/json", "/session/token"))
 	for name, h := range map[string]hit{
 		"form at the JSON path":   {method: http.MethodPost, path: "/session", kind: form, body: fields("login", person(0), "password", attackPhrase)},
 		"text at the JSON path":   {method: http.MethodPost, path: "/session", kind: "text/plain", body: `{"login":"` + person(0) + `","password":"` + attackPhrase + `"}`},

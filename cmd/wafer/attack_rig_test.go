@@ -30,7 +30,9 @@ const asWafer = "as-wafer"
 
 func TestMain(m *testing.M) {
 	if len(os.Args) < 2 || os.Args[1] != asWafer {
-		os.Exit(m.Run())
+		code := m.Run()
+		databases.End()
+		os.Exit(code)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[2:], terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr})
@@ -191,7 +193,12 @@ func (r *running) through(rt http.RoundTripper, h hit) (reply, error) {
 }
 
 // fire sends a hit on a shared connection.
-func (r *running) fire(h hit) (reply, error) { return r.through(http.DefaultTransport, h) }
+func (r *running) fire(h hit) (reply, error) {
+	if r.way != nil {
+		return r.through(r.way, h)
+	}
+	return r.through(http.DefaultTransport, h)
+}
 
 // alone sends a hit on a connection of its own.
 func (r *running) alone(h hit) (reply, error) {

@@ -100,7 +100,7 @@ func TestForgedCookieIsNobody(t *testing.T) {
 				t.Errorf("%s at %s: %v %d %s", name, at.path, err, res.StatusCode, res.text)
 			}
 		}
-		if res := r.must(http.StatusSeeOther, get("/account", cookie(value))); res.Header.Get("Location") != "/login?return_to=%2Faccount" {
+		if res := r.must(http.StatusSeeOther, get("/account", cookie(value), looking)); res.Header.Get("Location") != "/login?return_to=%2Faccount" {
 			t.Errorf("%s: the account page leads to %s", name, res.Header.Get("Location"))
 		}
 	}

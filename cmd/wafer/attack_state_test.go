@@ -64,7 +64,7 @@ func TestShutAccountIsShutOnEveryPath(t *testing.T) {
 		{name: "signed out everywhere", stillSignsIn: true, shut: func(l string) {
 			v := r.visit(l, outside(800))
 			code := r.pageFormNamed("/account", "/account/end-all", v.in())
-			r.must(http.StatusSeeOther, formOf("/account/end-all", fields("csrf", code), v.in()))
+			r.must(http.StatusSeeOther, formOf("/account/end-all", fields("csrf", code), v.in(), ownPage))
 		}},
 		{name: "disabled in the file", shut: func(l string) {
 			file := write(t, t.TempDir(), "more.yaml", "users:\n  - {login: "+l+", disabled: true}\n")

@@ -10,11 +10,13 @@ Start here:  wafer serve --demo`
 // commands is the list of every command, sorted. A new command is one file and
 // one line here.
 type commands struct {
-	Data    string           `help:"Folder of the database, the master key and the control socket. Default: ./wafer-data." default:"./wafer-data" type:"path" placeholder:"DIR"`
-	KeyFile string           `help:"File with the master key, mode 0600. Default: master.key in the data folder." type:"path" placeholder:"FILE"`
-	JSON    bool             `name:"json" help:"Print facts as JSON."`
-	Config  kong.ConfigFlag  `help:"YAML file with flags of serve, one a line." placeholder:"FILE"`
-	Version kong.VersionFlag `help:"Print the version and stop."`
+	Data     string           `help:"Folder of the database, the master key and the control socket. Default: ./wafer-data." default:"./wafer-data" type:"path" placeholder:"DIR"`
+	Database string           `help:"Where everything lives: postgres://USER@HOST/NAME for several nodes. Default: SQLite in the data folder." placeholder:"URL"`
+	Sessions string           `help:"Where sessions live: memory:, file:DIR, sqlite:PATH, postgres://..., redis://... Default: where they are, at first in the database." placeholder:"URL"`
+	KeyFile  string           `help:"File with the master key, mode 0600. Default: master.key in the data folder." type:"path" placeholder:"FILE"`
+	JSON     bool             `name:"json" help:"Print facts as JSON."`
+	Config   kong.ConfigFlag  `help:"YAML file with flags of serve, one a line." placeholder:"FILE"`
+	Version  kong.VersionFlag `help:"Print the version and stop."`
 
 	API     apiCommands     `cmd:"" name:"api" help:"Protected services: format, algorithm and lifetime of their tokens."`
 	Apply   applyCommand    `cmd:"" help:"Bring users, clients, APIs and roles to what a file declares."`

@@ -41,6 +41,7 @@ type running struct {
 	data string
 	stop func()
 	out  *lockedBuffer
+	way  http.RoundTripper // how requests get there; nil: over shared connections
 }
 
 type lockedBuffer struct {

@@ -31,10 +31,11 @@ type terminal struct {
 // env is what every command is given.
 type env struct {
 	terminal
-	ctx     context.Context
-	data    string
-	keyFile string
-	json    bool
+	ctx                context.Context
+	data               string
+	keyFile            string
+	database, sessions string // URLs
+	json               bool
 }
 
 // run parses the arguments, runs the command and returns the exit status: 0 done,
@@ -58,7 +59,7 @@ func run(ctx context.Context, args []string, t terminal) int {
 		fmt.Fprintf(t.err, "wafer: %v\n  See: %s --help\n", err, asked(err))
 		return 2
 	}
-	err = parsed.Run(&env{terminal: t, ctx: ctx, data: cli.Data, keyFile: cli.KeyFile, json: cli.JSON})
+	err = parsed.Run(&env{terminal: t, ctx: ctx, data: cli.Data, keyFile: cli.KeyFile, database: cli.Database, sessions: cli.Sessions, json: cli.JSON})
 	if err == nil {
 		return 0
 	}

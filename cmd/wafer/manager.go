@@ -24,23 +24,39 @@ type manager struct {
 	ctx  context.Context
 	http http.Client
 	end  func() error
+	// keepHouse does, until the returned function is called, what a running
+	// server does in the background.
+	keepHouse func() (stop func())
 }
 
 // manage opens the management API of the data folder.
 func (e *env) manage() (*manager, error) {
-	m := &manager{ctx: e.ctx, end: func() error { return nil }}
+	m := &manager{ctx: e.ctx, end: func() error { return nil }, keepHouse: func() func() { return func() {} }}
 	rt, running := app.Dial(e.data)
 	if running {
 		m.http.Transport = rt
 		return m, nil
 	}
-	cfg := config.Config{Data: e.data, KeyFile: e.keyFile, Issuer: app.LastIssuer(e.data)}.WithDefaults()
+	cfg := config.Config{Data: e.data, KeyFile: e.keyFile, Database: e.database, Sessions: e.sessions, Issuer: app.LastIssuer(e.data)}.WithDefaults()
 	a, err := app.New(e.ctx, app.Options{Config: cfg, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}
-	m.http.Transport, m.end = app.InProcess(a.Local()), a.Close
+	m.http.Transport, m.end, m.keepHouse = app.InProcess(a.Local()), a.Close, func() func() { return keepHouse(e.ctx, a) }
 	return m, nil
+}
+
+func keepHouse(ctx context.Context, a *app.App) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		a.KeepHouse(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // refusal is what the management API says when it does not do something.

@@ -11,16 +11,24 @@ import (
 	"github.com/wafer-auth/wafer/internal/app"
 	"github.com/wafer-auth/wafer/internal/config"
 	"github.com/wafer-auth/wafer/internal/fault"
+	"github.com/wafer-auth/wafer/verify/bound"
 )
 
 type serveCommand struct {
-	Listen          string        `help:"Address to serve. Plain HTTP is for loopback, or behind a trusted proxy. Default: 127.0.0.1:8080." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
-	Issuer          string        `help:"Our name in every token: scheme://host[:port]. Default: http://localhost and the port of --listen." placeholder:"URL"`
+	Listen          string        `help:"Address to serve. Without --tls for loopback only, or behind a trusted proxy. Default: 127.0.0.1:8080." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	Issuer          string        `help:"Our name in every token: scheme://host[:port]. Default: localhost and the port of --listen." placeholder:"URL"`
+	TLS             string        `name:"tls" help:"HTTPS: dev (a certificate of our own development CA), acme (one from Let's Encrypt or another ACME server), files. Default: plain HTTP." placeholder:"MODE"`
+	TLSCert         string        `name:"tls-cert" help:"Own certificate, PEM, read again when it changes." type:"path" placeholder:"FILE"`
+	TLSKey          string        `name:"tls-key" help:"Its private key, PEM." type:"path" placeholder:"FILE"`
+	ACMEEmail       string        `name:"acme-email" help:"Whom the ACME server writes to." placeholder:"ADDRESS"`
+	ACMEDirectory   string        `name:"acme-directory" help:"The ACME server. Default: Let's Encrypt, whose terms you agree to." placeholder:"URL"`
+	ACMERoot        string        `name:"acme-ca-root" help:"Roots by which a private ACME server is believed, PEM." type:"path" placeholder:"FILE"`
+	HTTPRedirect    string        `name:"http-redirect" help:"Second address that sends plain HTTP to the issuer, or off. Default with --tls acme: :80." placeholder:"HOST:PORT"`
 	Apply           []string      `help:"Declared set-up to apply before serving; may be repeated." type:"existingfile" placeholder:"FILE"`
 	Demo            bool          `help:"Serve with a seeded user, three clients and three example services, in a throwaway folder."`
-	Sessions        string        `help:"Where sessions live. This version knows only the default: in the database." placeholder:"URL"`
-	Database        string        `help:"Where everything lives. This version knows only the default: SQLite in the data folder." placeholder:"URL"`
 	TrustedProxy    []string      `help:"Network of a proxy whose X-Forwarded-For is believed; may be repeated." placeholder:"CIDR"`
+	BindNetwork     string        `help:"What the sessions of our own pages are worth on another network: report, step-up or refuse. Default: as much." placeholder:"MODE"`
+	BindDevice      string        `help:"The same for another kind of device." placeholder:"MODE"`
 	SessionIdle     time.Duration `help:"End sessions that were not used for so long." default:"12h"`
 	SessionLifetime time.Duration `help:"End every session after so long." default:"168h"`
 	RotateKeys      time.Duration `help:"Replace signing keys of this age; 0 never does." default:"2160h"`
@@ -32,6 +40,8 @@ type serveCommand struct {
 // Help is shown by wafer serve --help.
 func (serveCommand) Help() string {
 	return "Examples:\n  wafer serve --demo\n  wafer serve --apply setup.yaml\n" +
+		"  wafer serve --tls dev\n" +
+		"  wafer serve --tls acme --listen :443 --issuer https://id.example.com --acme-email ops@example.com\n" +
 		"  wafer serve --issuer https://id.example.com --trusted-proxy 127.0.0.1/32"
 }
 
@@ -42,6 +52,9 @@ func (c *serveCommand) Run(e *env) error {
 		return err
 	}
 	log := c.logger(e)
+	if c.Demo && cfg.TLS != config.TLSOff {
+		return errors.New("demo: its services speak plain HTTP on loopback; leave --tls out")
+	}
 	if c.Demo {
 		return serveDemo(e, cfg, c.Apply, log)
 	}
@@ -61,7 +74,10 @@ func (c *serveCommand) Run(e *env) error {
 
 func (c *serveCommand) config(e *env) (config.Config, error) {
 	cfg := config.Config{
-		Listen: c.Listen, Issuer: c.Issuer, Data: e.data, Sessions: c.Sessions, Database: c.Database, KeyFile: e.keyFile,
+		Listen: c.Listen, Issuer: c.Issuer, Data: e.data, Sessions: e.sessions, Database: e.database, KeyFile: e.keyFile,
+		TLS: c.TLS, TLSCert: c.TLSCert, TLSKey: c.TLSKey, HTTPRedirect: c.HTTPRedirect,
+		ACMEEmail: c.ACMEEmail, ACMEDirectory: c.ACMEDirectory, ACMERoot: c.ACMERoot,
+		Bind:        bound.Policy{Network: bound.Mode(c.BindNetwork), Device: bound.Mode(c.BindDevice)},
 		SessionIdle: c.SessionIdle, SessionLifetime: c.SessionLifetime, RotateKeys: c.RotateKeys, HashWorkers: c.HashWorkers,
 	}
 	for _, text := range c.TrustedProxy {
@@ -109,8 +125,20 @@ func applyFiles(e *env, a *app.App, files []string) error {
 // announce says where the server is and how to begin, in a few lines.
 func announce(e *env, a *app.App, at app.Address) {
 	fmt.Fprintf(e.out, "Wafer serves %s on %s\n", at.Issuer, at.Listen)
-	fmt.Fprintf(e.out, "  data     %s (SQLite, sessions included; every change is on disk before it is acknowledged)\n", at.Data)
+	fmt.Fprintf(e.out, "  data     %s (%s; every change is on disk before it is acknowledged)\n", at.Data, at.Database)
+	if at.Sessions != "" {
+		fmt.Fprintf(e.out, "  sessions %s\n", at.Sessions)
+	}
+	for _, risk := range at.Risks {
+		fmt.Fprintf(e.out, "  warning  %s\n", risk)
+	}
 	fmt.Fprintf(e.out, "  sign in  %s/login\n", at.Issuer)
+	if at.Trust != "" {
+		fmt.Fprintf(e.out, "  trust    the development CA: curl --cacert %s %s/healthz\n", at.Trust, at.Issuer)
+	}
+	if at.Redirect != "" {
+		fmt.Fprintf(e.out, "  HTTP     %s sends everybody to %s\n", at.Redirect, at.Issuer)
+	}
 	if token, offered := a.Bootstrap(); offered {
 		fmt.Fprintf(e.out, "  first administrator: open %s/setup within 15 minutes with this one-time token\n           %s\n", at.Issuer, token)
 	}

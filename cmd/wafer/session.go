@@ -10,6 +10,7 @@ import (
 type sessionCommands struct {
 	End  sessionEnd  `cmd:"" help:"End a session and all that hangs from it."`
 	List sessionList `cmd:"" help:"List the live sessions of a user."`
+	Move sessionMove `cmd:"" help:"Move all sessions to another home, with nobody signed out."`
 }
 
 type sessionEnd struct {

@@ -19,8 +19,9 @@ import (
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/session"
 	"github.com/wafer-auth/wafer/internal/signin"
-	"github.com/wafer-auth/wafer/internal/store"
+	"github.com/wafer-auth/wafer/internal/store/split"
 	"github.com/wafer-auth/wafer/internal/token"
+	"github.com/wafer-auth/wafer/internal/web/https"
 )
 
 // Options is what an App is built from.
@@ -29,6 +30,7 @@ type Options struct {
 	Log    *slog.Logger
 	Now    func() time.Time // nil: the clock of the machine
 	Links  []Link           // shown on the start page
+	Vault  https.Vault      // of certificates from an ACME server; nil: the data folder
 }
 
 // Link is a line of the start page.
@@ -41,7 +43,7 @@ type App struct {
 	now       func() time.Time
 	dir       *dataDir
 	root      *opaque.Root
-	store     store.Store
+	store     *split.Store
 	passwords *lazyHasher
 	ring      *keyring.Ring
 	sessions  *session.Keeper
@@ -50,6 +52,7 @@ type App struct {
 	admin     *admin.Service
 	public    http.Handler
 	local     http.Handler
+	front     *https.Front // nil: plain HTTP
 	closed    sync.Once
 	bootstrap string // the one-time administrator token on offer, "" for none
 }
@@ -75,7 +78,7 @@ func (a *App) build(ctx context.Context, o Options) error {
 	if a.root, err = a.dir.masterKey(a.config.KeyFile); err != nil {
 		return err
 	}
-	if a.store, err = openStore(ctx, a.dir); err != nil {
+	if err = a.openStore(ctx); err != nil {
 		return err
 	}
 	if err := a.checkMasterKey(ctx); err != nil {
@@ -85,6 +88,9 @@ func (a *App) build(ctx context.Context, o Options) error {
 		return err
 	}
 	if err := a.seed(ctx); err != nil {
+		return err
+	}
+	if err := a.openFront(o); err != nil {
 		return err
 	}
 	return a.surfaces(o)
@@ -100,7 +106,8 @@ func (a *App) checkMasterKey(ctx context.Context) error {
 		return fmt.Errorf("check master key: %w", err)
 	}
 	if there != mine {
-		return fmt.Errorf("the master key is not the one that %s was made with; put the right one back", a.dir.path)
+		return fmt.Errorf("the master key is not the one that the data was made with; put the right one back in %s, or name it with --key-file: "+
+			"all nodes of one database share it", a.dir.path)
 	}
 	return nil
 }
@@ -109,7 +116,7 @@ func (a *App) services() error {
 	var err error
 	a.passwords = newLazyHasher(a.config.HashWorkers, a.now)
 	limits := session.DefaultLimits()
-	limits.Idle, limits.Absolute = a.config.SessionIdle, a.config.SessionLifetime
+	limits.Idle, limits.Absolute, limits.Bind = a.config.SessionIdle, a.config.SessionLifetime, a.config.Bind
 	a.sessions = session.NewKeeper(a.store, limits, a.now)
 	a.ring, err = keyring.New(keyring.Config{Store: a.store, Seal: a.root.Derive("signing keys"), Now: a.now, Rotate: a.config.RotateKeys})
 	if err != nil {
@@ -234,6 +241,9 @@ func (a *App) Bootstrap() (text string, offered bool) { return a.bootstrap, a.bo
 func (a *App) Close() error {
 	var errs []error
 	a.closed.Do(func() {
+		if a.front != nil {
+			a.front.Close()
+		}
 		if a.sessions != nil {
 			errs = append(errs, a.sessions.Flush(context.Background()))
 		}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
+	"os"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -24,42 +24,57 @@ const (
 
 // Address says where an App serves.
 type Address struct {
-	Listen string // host:port, with the port that was really taken
-	Issuer string
-	Data   string
+	Listen   string // host:port, with the port that was really taken
+	Issuer   string
+	Data     string
+	Trust    string   // the file of the development CA, "" for none
+	Database string   // what the database is, for people
+	Sessions string   // where sessions live when that is not the database
+	Risks    []string // what an operator should know of how things are kept, a sentence each
+	Redirect string   // host:port where plain HTTP is sent to the issuer, "" for nowhere
 }
 
 // Run serves until ctx ends, then finishes the requests in flight. up is called
-// once both listeners are open. A one-time administrator token is put on offer
+// once all listeners are open. A one-time administrator token is put on offer
 // first, when there is no administrator.
 func (a *App) Run(ctx context.Context, up func(Address)) error {
 	if err := a.OfferBootstrap(ctx); err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", a.config.Listen)
+	servers, at, err := a.listen()
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return err
 	}
 	control, cleanup, err := a.dir.listenControl(a.config.Issuer)
 	if err != nil {
-		ln.Close()
+		closeAll(servers)
 		return err
 	}
 	defer cleanup()
-	up(Address{Listen: ln.Addr().String(), Issuer: a.config.Issuer, Data: a.dir.path})
-	return a.serve(ctx, ln, control)
+	hangup, deaf := a.hangup()
+	defer deaf()
+	if err := a.describeStores(ctx, &at); err != nil {
+		closeAll(servers)
+		return err
+	}
+	up(at)
+	return a.serve(ctx, append(servers, serving{server(a.local), control}), hangup)
 }
 
-func (a *App) serve(ctx context.Context, ln, control net.Listener) error {
+func (a *App) serve(ctx context.Context, servers []serving, hangup <-chan os.Signal) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	servers := []*http.Server{server(a.public), server(a.local)}
 	failed := make(chan error, len(servers))
-	for i, l := range []net.Listener{ln, control} {
-		go func() { failed <- servers[i].Serve(l) }()
+	for _, s := range servers {
+		go func() { failed <- s.run() }()
 	}
 	var background sync.WaitGroup
-	background.Go(func() { a.housekeeping(ctx) })
+	background.Go(a.warm)
+	background.Go(func() { a.KeepHouse(ctx) })
+	background.Go(func() { a.reloads(ctx, hangup) })
+	if a.front != nil {
+		background.Go(func() { a.front.Manage(ctx) })
+	}
 	var err error
 	select {
 	case <-ctx.Done():
@@ -83,28 +98,77 @@ func server(h http.Handler) *http.Server {
 	}
 }
 
-// housekeeping moves keys that are due and removes what has expired, until ctx
-// ends. A failure is logged and tried again the next time.
-func (a *App) housekeeping(ctx context.Context) {
-	uses, keys, purge := time.NewTicker(time.Second), time.NewTicker(30*time.Second), time.NewTicker(time.Minute)
-	defer uses.Stop()
-	defer keys.Stop()
-	defer purge.Stop()
-	a.warm()
+// A chore is what is done again and again in the background.
+type chore struct {
+	every time.Duration
+	do    func(context.Context) error
+}
+
+// chores lists them. Each has a clock of its own: none waits for another.
+func (a *App) chores() []chore {
+	keys := 30 * time.Second
+	if a.config.Database != "" {
+		keys = 2 * time.Second // other nodes change them too
+	}
+	return []chore{
+		{time.Second, a.store.Refresh},
+		{time.Second, a.sessions.Flush},
+		{time.Second, a.store.Sweep},
+		{time.Second, a.moveSessions},
+		{keys, a.tickKeys},
+		{10 * time.Second, a.tickCertificate},
+		{time.Minute, a.purge},
+	}
+}
+
+// KeepHouse does the chores until ctx ends. A failure is logged, and tried again
+// the next time.
+func (a *App) KeepHouse(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, c := range a.chores() {
+		all.Go(func() { a.again(ctx, c) })
+	}
+	all.Wait()
+}
+
+func (a *App) again(ctx context.Context, c chore) {
+	tick := time.NewTicker(c.every)
+	defer tick.Stop()
 	for {
-		var err error
 		select {
 		case <-ctx.Done():
 			return
-		case <-uses.C:
-			err = a.sessions.Flush(ctx)
-		case <-keys.C:
-			err = a.tickKeys(ctx)
-		case <-purge.C:
-			err = a.purge(ctx)
+		case <-tick.C:
 		}
-		if err != nil && ctx.Err() == nil {
+		if err := c.do(ctx); err != nil && ctx.Err() == nil {
 			a.log.Error("housekeeping", "error", err)
+		}
+	}
+}
+
+// moveSessions does a part of a move of sessions that is under way, and again as
+// long as that goes on.
+func (a *App) moveSessions(ctx context.Context) error {
+	for last := int64(-1); ctx.Err() == nil; {
+		p, err := a.store.Move(ctx)
+		if err != nil || p.Done || p.Copied <= last {
+			return err
+		}
+		last = p.Copied
+	}
+	return nil
+}
+
+// reloads gets the certificate again whenever it is asked to.
+func (a *App) reloads(ctx context.Context, hangup <-chan os.Signal) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			if err := a.front.Reload(ctx); err != nil {
+				a.log.Error("reload certificate", "error", err)
+			}
 		}
 	}
 }

@@ -99,6 +99,7 @@ type Config struct {
 	Roles    Roles
 	Keys     Keys
 	Sessions Sessions
+	Moves    Moves
 	Setup    Setup
 	Logs     Logs
 	Now      func() time.Time
