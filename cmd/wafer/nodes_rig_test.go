@@ -104,6 +104,7 @@ defaults
     timeout connect 500ms
     timeout client 30s
     timeout server 30s
+    timeout check 3s
     retries 3
     option redispatch 1
     retry-on conn-failure
@@ -112,9 +113,9 @@ frontend front
     default_backend nodes
 backend nodes
     balance random
-    option httpchk GET /readyz
+    option httpchk GET /healthz
     option forwardfor
-    default-server inter 100ms fastinter 20ms fall 1 rise 1 on-error mark-down observe layer4 error-limit 1
+    default-server inter 100ms fall 2 rise 1
 {{range .Ports}}    server n{{.}} 127.0.0.1:{{.}} check
 {{end}}`))
 

@@ -38,6 +38,8 @@ func TestThreeNodesOneKilledEachSecond(t *testing.T) {
 				}
 				if step(c.running, &books[i], i, outside(100*i+n%100), &bad) {
 					done.Add(1)
+				} else {
+					<-time.After(10 * time.Millisecond)
 				}
 			}
 		})

@@ -368,7 +368,7 @@ func (p *plan) checkAdmins(ctx context.Context) error {
 	if !taken {
 		return nil
 	}
-	err := p.checkAdminLeft(ctx, func(u account.User) bool {
+	_, err := p.adminLeft(ctx, func(u account.User) bool {
 		declared := slices.ContainsFunc(p.admins, func(d account.User) bool { return d.ID == u.ID })
 		return !declared && administers(u)
 	})

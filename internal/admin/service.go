@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/api"
@@ -66,16 +65,13 @@ type Config struct {
 }
 
 // Service changes what is registered. It is safe for concurrent use.
-type Service struct {
-	Config
-	admins sync.Mutex // held while an administrator is taken away
-}
+type Service struct{ Config }
 
 // New returns a service.
 func New(c Config) *Service { return &Service{Config: c} }
 
 // attempts is how often a change is tried again that somebody else overtook.
-const attempts = 10
+const attempts = 32
 
 var errOvertaken = fault.New(fault.Conflict, "Somebody else is changing the same thing. Try again.")
 

@@ -222,15 +222,20 @@ func (s *Service) RemoveUser(ctx context.Context, by By, id string) error {
 }
 
 // writeUser writes a changed user, or removes one when next is empty, unless it
-// would leave nobody who can administer. The lock keeps two administrators of
-// one process from removing each other.
+// would leave nobody who can administer. The change is tied to the administrator
+// who stays: when that one is taken away meanwhile, at this node or another, it is
+// refused, and the caller decides again.
 func (s *Service) writeUser(ctx context.Context, old, next account.User, fx revoke.Effects) (bool, error) {
 	if administers(old) && !administers(next) {
-		s.admins.Lock()
-		defer s.admins.Unlock()
-		if err := s.checkAdminLeft(ctx, func(u account.User) bool { return u.ID != old.ID && administers(u) }); err != nil {
+		head, err := s.Store.Head(ctx)
+		if err != nil {
+			return false, fmt.Errorf("read the log's position: %w", err)
+		}
+		stays, err := s.adminLeft(ctx, func(u account.User) bool { return u.ID != old.ID && administers(u) })
+		if err != nil {
 			return false, err
 		}
+		fx.Guard = &revoke.Guard{RSN: head, Refs: []revoke.Ref{{Kind: revoke.User, Key: stays}, {Kind: revoke.Claims, Key: stays}}}
 	}
 	if next.ID == "" {
 		done, err := s.Store.RemoveUser(ctx, old.ID, old.Version, fx)
@@ -242,20 +247,20 @@ func (s *Service) writeUser(ctx context.Context, old, next account.User, fx revo
 
 func administers(u account.User) bool { return u.HasRole(account.AdminRole) && !u.Disabled }
 
-// checkAdminLeft refuses when no user counts.
-func (s *Service) checkAdminLeft(ctx context.Context, counts func(account.User) bool) error {
+// adminLeft returns the id of a user who counts, and refuses when there is none.
+func (s *Service) adminLeft(ctx context.Context, counts func(account.User) bool) (string, error) {
 	const page = 500
 	after := ""
 	for {
 		some, err := s.Store.Users(ctx, after, page)
 		if err != nil {
-			return fmt.Errorf("find administrators: %w", err)
+			return "", fmt.Errorf("find administrators: %w", err)
 		}
-		if slices.ContainsFunc(some, counts) {
-			return nil
+		if i := slices.IndexFunc(some, counts); i >= 0 {
+			return some[i].ID, nil
 		}
 		if len(some) < page {
-			return fault.New(fault.Conflict, "This is the last enabled administrator. Make another one first.")
+			return "", fault.New(fault.Conflict, "This is the last enabled administrator. Make another one first.")
 		}
 		after = some[len(some)-1].ID
 	}

@@ -213,12 +213,12 @@ func (p ponder) Users(ctx context.Context, after string, limit int) ([]account.U
 	return all, err
 }
 
+// Each at a node of their own.
 func TestAdministratorsDisablingEachOtherLeaveOne(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	c := h.Config
 	c.Store = ponder{h.store}
-	h.Service = admin.New(c)
 	ids := make([]string, 20)
 	for i := range ids {
 		ids[i] = h.addUser(t, "root"+string(rune('a'+i)), account.AdminRole).ID
@@ -227,7 +227,7 @@ func TestAdministratorsDisablingEachOtherLeaveOne(t *testing.T) {
 	var all sync.WaitGroup
 	for _, id := range ids {
 		all.Go(func() {
-			_, err := h.EditUser(t.Context(), admin.ByCLI(), id, admin.UserEdit{Disabled: ptr(true)})
+			_, err := admin.New(c).EditUser(t.Context(), admin.ByCLI(), id, admin.UserEdit{Disabled: ptr(true)})
 			if fault.Is(err, fault.Conflict) {
 				refused.Add(1)
 			}

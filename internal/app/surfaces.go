@@ -41,6 +41,9 @@ func (a *App) surfaces(o Options) error {
 	a.public, err = middleware.Chain(middleware.Config{
 		Issuer: a.config.Issuer, Hosts: loopbackHosts(a.config.Listen), AnyHost: []string{"/healthz", "/readyz"}, Proxies: a.config.TrustedProxies,
 		Bodies: map[string]int64{manage.ApplyPath: manage.ApplyBody}, Log: a.log, Now: a.now,
+		Sharing: middleware.Sharing{
+			Methods: []string{"DELETE", "GET", "PATCH", "POST", "PUT"}, Trusted: origins.Registered, Cookies: origins.FirstParty,
+		},
 	}, mux)
 	if err != nil {
 		return err

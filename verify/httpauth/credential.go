@@ -8,7 +8,7 @@ import (
 	"github.com/wafer-auth/wafer/verify"
 )
 
-// maxCookieHeader bounds what is read in search of the session cookie: twice
+// maxCookieHeader bounds what is read in search of a cookie of ours: twice
 // what a browser may send in one cookie.
 const maxCookieHeader = 8 << 10
 
@@ -41,11 +41,46 @@ func bearer(h http.Header) (token string, found bool, err error) {
 	return "", false, nil
 }
 
-// sessionCookie finds the session cookie's value in the raw header; empty when
-// it is not there. Only the one space that browsers put after ";" is skipped:
-// with anything else around it, the name is another name, and not protected by
-// the prefix of ours.
-func sessionCookie(h http.Header) (string, error) {
+// credential is what a request came with. At most one of its members is set.
+type credential struct {
+	bearer  string
+	session string // value of the session cookie
+	token   string // value of the token cookie
+}
+
+// credential finds the one credential. Beside a bearer token the session cookie is
+// not read: browsers attach it to whatever goes to its host. A token cookie is for
+// this service alone, so two of it and another is one too many.
+func (a *Auth) credential(h http.Header) (credential, error) {
+	var c credential
+	var found bool
+	var err error
+	if c.bearer, found, err = bearer(h); err != nil {
+		return credential{}, err
+	}
+	if a.tokenCookie != "" {
+		if c.token, err = cookieOf(h, a.tokenCookie); err != nil {
+			return credential{}, err
+		}
+	}
+	if a.cookies && !found {
+		if c.session, err = cookieOf(h, verify.CookieName); err != nil {
+			return credential{}, err
+		}
+	}
+	if c.token != "" && (found || c.session != "") {
+		return credential{}, verify.ErrAmbiguous
+	}
+	if c == (credential{}) {
+		return credential{}, verify.ErrNoCredential
+	}
+	return c, nil
+}
+
+// cookieOf finds a cookie's value in the raw header; empty when it is not there.
+// Only the one space that browsers put after ";" is skipped: with anything else
+// around it, the name is another name, and not protected by the prefix of ours.
+func cookieOf(h http.Header, name string) (string, error) {
 	size := 0
 	for _, line := range h["Cookie"] {
 		size += len(line)
@@ -57,7 +92,7 @@ func sessionCookie(h http.Header) (string, error) {
 	seen := false
 	for _, line := range h["Cookie"] {
 		for pair := range strings.SplitSeq(line, ";") {
-			v, ok := strings.CutPrefix(strings.TrimPrefix(pair, " "), verify.CookieName+"=")
+			v, ok := strings.CutPrefix(strings.TrimPrefix(pair, " "), name+"=")
 			if !ok {
 				continue
 			}

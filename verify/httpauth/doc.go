@@ -9,20 +9,54 @@
 // # Which credential counts
 //
 // A bearer token in the Authorization header; without one, the session cookie, when the
-// verifier has a server to ask about it. Never both: beside a bearer token the cookie is not
-// even read. Two Authorization headers or two session cookies are refused, because nobody can
-// say which one a proxy in front has looked at. Tokens in the query or in a form are ignored.
+// verifier has a server to ask about it, or an access token in the cookie Options.TokenCookie.
+// Never two of them. Beside a bearer token the session cookie is not even read, because browsers
+// attach it to whatever goes to its host. Two Authorization headers, two cookies of one name, a
+// token cookie beside any other credential are refused, because nobody can say which one a proxy
+// in front has looked at. Tokens in the query or in a form are ignored.
 //
-// The cookie is found in the raw header: its name must be there byte for byte, since a
-// parser that trims spaces lets a neighbour site plant a cookie of the same name. A request
-// with a cookie and an unsafe method, or one that opens a WebSocket, must also come from the same
-// origin, as http.CrossOriginProtection understands it; a request that tells neither
-// Sec-Fetch-Site nor Origin does not come from a browser and passes.
+// A cookie is found in the raw header: its name must be there byte for byte, since a
+// parser that trims spaces lets a neighbor site plant a cookie of the same name.
+//
+// # Other origins
+//
+// Options.Origins lists the origins whose pages may use the service, as Wafer has them for the
+// client. Two things follow from it: Auth.CORS lets those pages read answers, and the rule below
+// lets them send unsafe requests with a cookie. It is the rule of Wafer itself, and it judges
+// whatever comes with a cookie; a bearer token is no reason to ask. The rows are tried from the
+// top; "-" is anything:
+//
+//	method              Sec-Fetch-Site     Origin         and                       verdict
+//	GET HEAD OPTIONS    -                  -              opens no WebSocket        passes
+//	-                   twice              or twice       -                         refused
+//	-                   -                  null           -                         refused
+//	-                   -                  listed, Base's -                        passes
+//	-                   same-origin none   -              -                         passes
+//	-                   any other          -              -                         refused
+//	-                   absent             the request's  -                         passes
+//	-                   absent             any other      -                         refused
+//	not POST            absent             absent         -                         passes
+//	POST                absent             absent         application/json          passes
+//	POST                absent             absent         X-Requested-With          passes
+//	POST                absent             absent         Referer own or listed     passes
+//	POST                absent             absent         none of these             refused
+//
+// The last rows are for browsers so old that they say nothing: no page can make one of them send
+// another method, JSON or a header of its own to another origin without asking first. A page
+// with "Referrer-Policy: no-referrer" sends null with its own forms: let it say same-origin.
+//
+// # Signing in
+//
+// With Options.SignIn a person without a session is redirected to Wafer's sign-in page, and
+// returns to where they were, under Options.Base and never under the request's Host. A script is
+// never redirected: it gets 401 with the page's URL as "login". Who returns without a session all
+// the same, because the browser refuses cookies, gets a page that says so and no second redirect.
 //
 // # Answers
 //
 //	status  error                when
-//	401     -                    no credential
+//	303     -                    no good credential, a person is looking, and SignIn is set
+//	401     credential_required  no credential
 //	401     invalid_token        the credential is refused, for whatever reason
 //	403     insufficient_scope   it is good, but lacks a scope; the header lists all that are needed
 //	403     cross_origin         cookie and unsafe method from another origin

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"time"
 
 	"github.com/wafer-auth/wafer/verify/httpauth"
 	"github.com/wafer-auth/wafer/verify/verifytest"
@@ -72,6 +73,73 @@ func ExampleAuth_Require() {
 	auth.Require("orders:read", "orders:write")(http.NotFoundHandler()).ServeHTTP(w, r)
 	fmt.Println(w.Code, w.Header().Get("WWW-Authenticate"))
 	// Output: 403 Bearer realm="wafer", error="insufficient_scope", scope="orders:read orders:write"
+}
+
+func ExampleAuth_CORS() {
+	t := &exampleTB{}
+	defer t.close()
+	issuer := verifytest.NewIssuer(t)
+	auth := httpauth.New(issuer.Verifier(), httpauth.Options{Origins: []string{"https://shop.example"}})
+	mux := http.NewServeMux()
+	mux.Handle("GET /orders", auth.Require("orders:read")(http.NotFoundHandler()))
+	service := auth.CORS(mux)
+
+	for _, origin := range []string{"https://shop.example", "https://evil.example"} {
+		r := httptest.NewRequest("OPTIONS", "/orders", nil)
+		r.Header.Set("Origin", origin)
+		r.Header.Set("Access-Control-Request-Method", "GET")
+		w := httptest.NewRecorder()
+		service.ServeHTTP(w, r)
+		fmt.Printf("%d %q\n", w.Code, w.Header().Get("Access-Control-Allow-Origin"))
+	}
+	// Output:
+	// 204 "https://shop.example"
+	// 403 ""
+}
+
+func ExampleCORS() {
+	public := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "the catalogue") })
+	service := httpauth.CORS(public, "https://shop.example")
+
+	r := httptest.NewRequest("GET", "/catalogue", nil)
+	r.Header.Set("Origin", "https://shop.example")
+	w := httptest.NewRecorder()
+	service.ServeHTTP(w, r)
+	fmt.Println(w.Body, "for", w.Header().Get("Access-Control-Allow-Origin"))
+	// Output: the catalogue for https://shop.example
+}
+
+func ExampleAuth_SetTokenCookie() {
+	t := &exampleTB{}
+	defer t.close()
+	issuer := verifytest.NewIssuer(t)
+	auth := httpauth.New(issuer.Verifier(), httpauth.Options{TokenCookie: "__Host-Http-orders", IgnoreCookie: true})
+
+	// The callback of a login, which has got a token from Wafer.
+	w := httptest.NewRecorder()
+	err := auth.SetTokenCookie(w, issuer.Token(verifytest.Subject("ada")), time.Now().Add(5*time.Minute))
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	// From now on the browser sends it along.
+	r := httptest.NewRequest("GET", "/orders", nil)
+	r.AddCookie(w.Result().Cookies()[0])
+	auth.Require()(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		id, _ := httpauth.From(r.Context())
+		fmt.Println("orders of", id.Subject)
+	})).ServeHTTP(httptest.NewRecorder(), r)
+	// Output: orders of ada
+}
+
+func ExampleAuth_ClearTokenCookie() {
+	t := &exampleTB{}
+	defer t.close()
+	auth := httpauth.New(verifytest.NewIssuer(t).Verifier(), httpauth.Options{TokenCookie: "__Host-Http-orders"})
+	w := httptest.NewRecorder()
+	auth.ClearTokenCookie(w)
+	fmt.Println(w.Header().Get("Set-Cookie"))
+	// Output: __Host-Http-orders=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Lax
 }
 
 func ExampleFrom() {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/wafer-auth/wafer/verify"
 )
@@ -16,38 +17,65 @@ type Options struct {
 	Realm string
 	// IgnoreCookie leaves session cookies alone though the verifier could check them.
 	IgnoreCookie bool
-	// CrossOrigin judges requests that come with a cookie. The default trusts no origin but the
-	// request's own; a page on another origin of the same site needs AddTrustedOrigin.
-	CrossOrigin *http.CrossOriginProtection
+	// TokenCookie is the name of a cookie that holds an access token; "" takes none. It must
+	// begin with __Host-Http- or __Host-. SetTokenCookie sets it.
+	TokenCookie string
+	// Origins are those of further pages that may use the service with its cookies, as Wafer has
+	// them for the client: https://shop.example. The default trusts no origin but the request's
+	// own. CORS goes by the same list.
+	Origins []string
+	// Headers are further request headers that those pages may send.
+	Headers []string
+	// SignIn is the URL of Wafer's sign-in page with the client to return to, such as
+	// https://id.example/login?client_id=shop-web. People who are not signed in are sent there;
+	// scripts get it as a hint with their 401. The default sends nobody anywhere. It needs Base.
+	SignIn string
+	// Base is the URL at which browsers reach this service, such as https://shop.example; with a
+	// path when a proxy in front takes that path away. It must lie in an origin of the client.
+	Base string
 	// Logger hears of each refusal: slog.Default() at the time.
 	Logger *slog.Logger
 }
 
 // Auth makes middleware of a verifier. It is safe for concurrent use.
 type Auth struct {
-	verifier  *verify.Verifier
-	challenge string
-	cookies   bool
-	origins   *http.CrossOriginProtection
-	log       *slog.Logger
+	verifier    *verify.Verifier
+	challenge   string
+	cookies     bool
+	tokenCookie string
+	heavy       sync.Once // the size of the token cookie was warned of
+	origins     origins
+	headers     []string
+	signIn      string
+	base        string
+	own         string // the origin of base
+	log         *slog.Logger
 }
 
-// New makes an Auth. It panics when v is nil: a service that cannot check must not start.
+// New makes an Auth. It panics when v is nil and on options that cannot be meant: a
+// service that cannot check must not start.
 func New(v *verify.Verifier, o Options) *Auth {
 	if v == nil {
 		panic("httpauth: nil Verifier")
 	}
 	a := &Auth{
-		verifier:  v,
-		challenge: "Bearer realm=" + quote(o.Realm, "wafer"),
-		cookies:   v.Sessions() && !o.IgnoreCookie,
-		origins:   o.CrossOrigin,
-		log:       o.Logger,
+		verifier:    v,
+		challenge:   "Bearer realm=" + quote(o.Realm, "wafer"),
+		cookies:     v.Sessions() && !o.IgnoreCookie,
+		tokenCookie: tokenCookie(o.TokenCookie),
+		origins:     originsOf(o.Origins),
+		headers:     headerNames(o.Headers),
+		log:         o.Logger,
 	}
-	if a.origins == nil {
-		a.origins = http.NewCrossOriginProtection()
-	}
+	a.prepareSignIn(o)
 	return a
+}
+
+func (a *Auth) logger() *slog.Logger {
+	if a.log == nil {
+		return slog.Default()
+	}
+	return a.log
 }
 
 // Require makes middleware with the default options: the next handler runs only
@@ -77,6 +105,9 @@ func (a *Auth) Require(scopes ...string) func(http.Handler) http.Handler {
 				a.refuse(w, r, refused{err: err, scope: needed})
 				return
 			}
+			if a.tidy(w, r) {
+				return
+			}
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), identityKey{}, id)))
 		})
 	}
@@ -92,56 +123,20 @@ func From(ctx context.Context) (*verify.Identity, bool) {
 
 // identify finds the one credential and has it verified.
 func (a *Auth) identify(r *http.Request) (*verify.Identity, error) {
-	token, found, err := bearer(r.Header)
+	c, err := a.credential(r.Header)
 	if err != nil {
 		return nil, err
 	}
-	if found {
-		return a.verifier.Token(r.Context(), token)
-	}
-	if !a.cookies {
-		return nil, verify.ErrNoCredential
-	}
-	cookie, err := sessionCookie(r.Header)
-	if err != nil {
-		return nil, err
-	}
-	if cookie == "" {
-		return nil, verify.ErrNoCredential
+	if c.bearer != "" {
+		return a.verifier.Token(r.Context(), c.bearer)
 	}
 	if err := a.sameOrigin(r); err != nil {
 		return nil, err
 	}
-	return a.verifier.Session(r.Context(), cookie)
-}
-
-// sameOrigin guards what a browser sends by itself: the cookie goes along with
-// requests the user never meant to make.
-func (a *Auth) sameOrigin(r *http.Request) error {
-	if opensWebSocket(r) {
-		// A handshake is a GET, but what it opens is written to (cross-site WebSocket hijacking).
-		unsafe := *r
-		unsafe.Method = http.MethodPost
-		r = &unsafe
+	if c.token != "" {
+		return a.verifier.Token(r.Context(), c.token)
 	}
-	if a.origins.Check(r) != nil {
-		return verify.ErrCrossOrigin
-	}
-	return nil
-}
-
-func opensWebSocket(r *http.Request) bool {
-	if r.Method == http.MethodConnect {
-		return true // RFC 8441
-	}
-	for _, line := range r.Header["Upgrade"] {
-		for protocol := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.TrimSpace(protocol), "websocket") {
-				return true
-			}
-		}
-	}
-	return false
+	return a.verifier.Session(r.Context(), c.session)
 }
 
 func hasAll(id *verify.Identity, scopes []string) bool {

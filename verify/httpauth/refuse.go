@@ -1,6 +1,7 @@
 package httpauth
 
 import (
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -47,25 +48,38 @@ func (f refused) answer() answer {
 func (a *Auth) refuse(w http.ResponseWriter, r *http.Request, f refused) {
 	ans := f.answer()
 	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
 	if ans.auth != "-" {
 		h.Set("WWW-Authenticate", a.challenge+ans.auth)
+	}
+	if a.leads(r, f.err) {
+		a.record(r, f.err, a.lead(w, r))
+		return
 	}
 	if ans.status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", retryAfter)
 	}
-	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Type", "application/json")
-	h.Set("X-Content-Type-Options", "nosniff")
 	a.record(r, f.err, ans.status)
 	w.WriteHeader(ans.status)
-	_, _ = w.Write([]byte(`{"error":"` + ans.code + `"}` + "\n")) // a caller who went away needs no answer
+	_, _ = w.Write(a.body(ans)) // a caller who went away needs no answer
+}
+
+// body tells a script where people sign in, when it is a 401 and we know.
+func (a *Auth) body(ans answer) []byte {
+	login := ""
+	if ans.status == http.StatusUnauthorized && a.signIn != "" {
+		text, err := json.Marshal(a.signIn)
+		if err != nil {
+			panic(err) // a string always marshals
+		}
+		login = `,"login":` + string(text)
+	}
+	return []byte(`{"error":"` + ans.code + `"` + login + "}\n")
 }
 
 func (a *Auth) record(r *http.Request, err error, status int) {
-	log := a.log
-	if log == nil {
-		log = slog.Default()
-	}
 	attrs := []slog.Attr{
 		slog.String("reason", verify.Reason(err)),
 		slog.Int("status", status),
@@ -75,7 +89,7 @@ func (a *Auth) record(r *http.Request, err error, status int) {
 	if errors.Is(err, verify.ErrUnavailable) {
 		attrs = append(attrs, slog.String("cause", err.Error()))
 	}
-	log.LogAttrs(r.Context(), slog.LevelInfo, "request refused", attrs...)
+	a.logger().LogAttrs(r.Context(), slog.LevelInfo, "request refused", attrs...)
 }
 
 // quote makes a quoted-string of s (RFC 9110 section 5.6.4), or of instead when

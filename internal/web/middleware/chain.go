@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/audit"
@@ -28,12 +29,14 @@ type Config struct {
 	Proxies []netip.Prefix   // whose X-Forwarded-For we believe; nobody else's
 	Body    int64            // most bytes of a body; 0: DefaultBody
 	Bodies  map[string]int64 // other caps for exact paths
+	Sharing Sharing          // of answers about paths that nobody knows; zero: with nobody
 	Log     *slog.Logger
 	Now     func() time.Time
 }
 
 // Chain wraps a mux with everything that every request passes. What the mux does
-// not know is answered in JSON.
+// not know is answered in our words: as a page for somebody in front of a browser,
+// in JSON for everybody else.
 func Chain(c Config, mux *http.ServeMux) (http.Handler, error) {
 	u, err := url.Parse(c.Issuer)
 	if err != nil || u.Host == "" {
@@ -50,13 +53,17 @@ type chain struct {
 	mux    *http.ServeMux
 	hosts  map[string]bool
 	secure bool
+	heavy  sync.Map // names of cookies that were warned of
 }
 
 // scope is the context of a request inside the chain.
 type scope struct {
 	context.Context
-	addr netip.Addr
-	id   string
+	addr    netip.Addr
+	id      string
+	secure  bool // the issuer is reached over TLS
+	shared  bool // the headers for other origins are set
+	trusted bool // and the request's origin is a trusted one
 }
 
 type scopeKey struct{}
@@ -88,7 +95,7 @@ func RequestID(ctx context.Context) string {
 
 func (c *chain) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	addr, addrErr := c.clientAddress(r)
-	w := &recorder{ResponseWriter: out, scope: scope{Context: r.Context(), addr: addr, id: c.requestID(r)}}
+	w := &recorder{ResponseWriter: out, chain: c, scope: scope{Context: r.Context(), addr: addr, id: c.requestID(r), secure: c.secure}}
 	r = r.WithContext(&w.scope)
 	if c.Log.Enabled(&w.scope, slog.LevelInfo) {
 		start := c.Now()
@@ -96,44 +103,48 @@ func (c *chain) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	}
 	defer c.recover(w, r)
 	c.headers(w)
+	c.weigh(r)
+	to := c.find(r)
+	c.share(w, r, to)
 	if err := errors.Join(addrErr, c.checkHost(r), c.capBody(w, r)); err != nil {
 		c.refuse(w, r, err)
 		return
 	}
-	c.dispatch(w, r)
+	c.dispatch(w, r, to)
+	w.end()
 }
 
 // dispatch answers what the mux does not know in our own words: a mux would
 // write plain text.
-func (c *chain) dispatch(w http.ResponseWriter, r *http.Request) {
-	h, pattern := c.mux.Handler(r)
-	if strings.Contains(pattern, "{") {
+func (c *chain) dispatch(w *recorder, r *http.Request, to place) {
+	if strings.Contains(to.pattern, "{") {
 		c.mux.ServeHTTP(w, r) // only the mux can fill in the path values
 		return
 	}
-	if pattern != "" {
-		r.Pattern = pattern
-		h.ServeHTTP(w, r)
+	if to.pattern != "" {
+		r.Pattern = to.pattern
+		to.handler.ServeHTTP(w, r)
 		return
 	}
-	probe := &discard{header: http.Header{}}
-	h.ServeHTTP(probe, r)
-	if probe.status == http.StatusMethodNotAllowed {
-		w.Header().Set("Allow", probe.header.Get("Allow"))
-		respond.JSON(w, http.StatusMethodNotAllowed, problem{"method_not_allowed", "This path does not answer this method."})
+	if w.shared && r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+		to.sharing.preflight(w, w.trusted)
 		return
 	}
-	respond.JSON(w, http.StatusNotFound, problem{string(fault.NotFound), "There is nothing here."})
+	if to.status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", to.allow)
+		respond.Refuse(w, r, refusal(http.StatusMethodNotAllowed, "method_not_allowed", "This path does not answer this method."))
+		return
+	}
+	respond.Refuse(w, r, refusal(http.StatusNotFound, string(fault.NotFound), "There is nothing here."))
 }
 
-type problem struct {
-	Error   string `json:"error"`
-	Message string `json:"message"`
+func refusal(status int, code, message string) respond.Refusal {
+	return respond.Refusal{Status: status, Code: code, Message: message}
 }
 
 func (c *chain) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, errHost) {
-		respond.JSON(w, http.StatusMisdirectedRequest, problem{"misdirected", "This server does not answer for this host."})
+		respond.Refuse(w, r, refusal(http.StatusMisdirectedRequest, "misdirected", "This server does not answer for this host."))
 		return
 	}
 	respond.Error(w, r, err, c.Log)
@@ -214,7 +225,7 @@ func (c *chain) recover(w *recorder, r *http.Request) {
 	}
 	c.Log.ErrorContext(r.Context(), "panic", "request_id", w.id, "route", r.Pattern, "value", v, "stack", string(debug.Stack()))
 	if w.status == 0 {
-		respond.JSON(w, http.StatusInternalServerError, problem{respond.Internal, "Something went wrong on our side."})
+		respond.Refuse(w, r, refusal(http.StatusInternalServerError, respond.Internal, "Something went wrong on our side."))
 	}
 }
 
@@ -235,41 +246,3 @@ func (c *chain) logRequest(r *http.Request, w *recorder, took time.Duration) {
 		slog.Int("status", w.status), slog.Int64("bytes", w.bytes), slog.String("address", address),
 		slog.Duration("took", took))
 }
-
-// recorder is what the chain keeps for one request. It notes what was answered.
-type recorder struct {
-	http.ResponseWriter
-	scope
-	status int
-	bytes  int64
-	values [len(always) + 1]string // of headers
-}
-
-func (w *recorder) WriteHeader(status int) {
-	if w.status == 0 && status >= 200 {
-		w.status = status
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *recorder) Write(b []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
-	}
-	n, err := w.ResponseWriter.Write(b)
-	w.bytes += int64(n)
-	return n, err
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// discard hears what a mux would answer.
-type discard struct {
-	header http.Header
-	status int
-}
-
-func (d *discard) Header() http.Header         { return d.header }
-func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
-func (d *discard) WriteHeader(status int)      { d.status = status }

@@ -2,29 +2,128 @@ package middleware
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
-	"slices"
+	"net/url"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/fault"
 	"github.com/wafer-auth/wafer/internal/web/respond"
 )
 
-// SameOrigin refuses unsafe requests that a page of another origin sent, whether
-// they carry a cookie or not: a login is worth forging too. A request from no
-// browser (neither Sec-Fetch-Site nor Origin) passes. trusted names further
-// origins that may; nil trusts none.
+var (
+	errTwice = errors.New("Origin or Sec-Fetch-Site is there twice")
+	errNull  = errors.New("Origin is null")
+	errPlain = errors.New("Origin has http where the page has https")
+	errMute  = errors.New("session cookie, a request that any form can send, and neither Sec-Fetch-Site nor Origin")
+)
+
+// CrossOrigin returns nil, or the refusal of an unsafe request that a page of
+// another origin may have sent. trusted names further origins that may; nil trusts
+// none. The rows are tried from the top; "-" is anything:
+//
+//	method             Sec-Fetch-Site     Origin        and                      verdict
+//	GET HEAD OPTIONS   -                  -             -                        passes
+//	-                  twice              or twice      -                        refused
+//	-                  -                  null          -                        refused
+//	-                  -                  trusted       -                        passes
+//	-                  same-origin none   -             -                        passes
+//	-                  any other          -             -                        refused
+//	-                  absent             ours          -                        passes
+//	-                  absent             any other     -                        refused
+//	not POST           absent             absent        -                        passes
+//	POST               absent             absent        no session cookie        passes
+//	POST               absent             absent        application/json         passes
+//	POST               absent             absent        X-Requested-With         passes
+//	POST               absent             absent        Referer ours or trusted  passes
+//	POST               absent             absent        none of these            refused
+//
+// The last rows are for browsers so old that they say nothing. No page can make
+// one of them send another method, JSON or a header of ours to another origin
+// without asking first (CORS), and a program has no reason to send the cookie with
+// a form. Without the cookie there is nothing to ride on; a login is guarded by
+// its form's code, or by being JSON. A page with "Referrer-Policy: no-referrer"
+// sends null with its own forms: it must say same-origin.
+func CrossOrigin(r *http.Request, trusted func(context.Context, string) bool) error {
+	err := judge(r, func(origin string) bool {
+		return trusted != nil && origin != "" && trusted(r.Context(), origin)
+	})
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errMute):
+		return fault.Wrap(err, fault.Forbidden, "Nothing tells where this request comes from. Send the header Origin or X-Requested-With along.")
+	}
+	return fault.Wrap(err, fault.Forbidden, "The request comes from another origin.")
+}
+
+// judge is the table in the comment of CrossOrigin.
+func judge(r *http.Request, trusted func(origin string) bool) error {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return nil
+	}
+	h := r.Header
+	site, origin := h.Get("Sec-Fetch-Site"), h.Get("Origin")
+	switch {
+	case len(h.Values("Sec-Fetch-Site")) > 1 || len(h.Values("Origin")) > 1:
+		return errTwice
+	case origin == "null":
+		return errNull
+	case trusted(origin):
+		return nil
+	case site == "" && origin == "":
+		return mute(r, trusted)
+	case site == "" && downgraded(r, origin):
+		return errPlain
+	}
+	var rule http.CrossOriginProtection
+	return rule.Check(r)
+}
+
+// mute judges a request that says nothing of where it comes from.
+func mute(r *http.Request, trusted func(origin string) bool) error {
+	if r.Method != http.MethodPost || !hasSession(r) || hasType(r, "application/json") || r.Header.Get("X-Requested-With") != "" {
+		return nil
+	}
+	u, err := url.Parse(one(r, "Referer"))
+	if err != nil || u.Host == "" {
+		return errMute
+	}
+	from := u.Scheme + "://" + u.Host
+	if trusted(from) || strings.EqualFold(u.Host, r.Host) && !downgraded(r, from) {
+		return nil
+	}
+	return errMute
+}
+
+// hasSession counts a cookie that cannot be read as one.
+func hasSession(r *http.Request) bool {
+	values, err := cookies(r, CookieName)
+	return err != nil || len(values) > 0
+}
+
+// downgraded reports whether a page came in the clear to a server that answers
+// over TLS: whoever sits on the network can have written it. On this machine
+// nobody sits in between.
+func downgraded(r *http.Request, origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme == "https" || client.IsLoopback(u.Hostname()) {
+		return false
+	}
+	s, inside := r.Context().Value(scopeKey{}).(*scope)
+	return r.TLS != nil || inside && s.secure
+}
+
+// SameOrigin is CrossOrigin as a middleware, for a surface that speaks JSON: it
+// refuses whether a cookie came or not, because a login is worth forging too.
 func SameOrigin(trusted func(context.Context, string) bool, log *slog.Logger) func(http.Handler) http.Handler {
-	rule := http.NewCrossOriginProtection()
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			err := rule.Check(r)
-			if err != nil && !(trusted != nil && trusted(r.Context(), one(r, "Origin"))) {
-				respond.Error(w, r, fault.Wrap(err, fault.Forbidden, "The request comes from another origin."), log)
+			if err := CrossOrigin(r, trusted); err != nil {
+				respond.Error(w, r, err, log)
 				return
 			}
 			next.ServeHTTP(w, r)
@@ -39,100 +138,4 @@ func one(r *http.Request, name string) string {
 		return ""
 	}
 	return all[0]
-}
-
-// Sharing says which other origins may read the answers of a path (CORS).
-type Sharing struct {
-	Methods []string // sorted; what a preflight is told
-	Trusted func(ctx context.Context, origin string) bool
-	Cookies bool // whether the browser may send its cookies along
-}
-
-// Wrap adds the headers for origins that are trusted, and only for them, and
-// answers preflights.
-func (s Sharing) Wrap(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Add("Vary", "Origin")
-		origin := one(r, "Origin")
-		ok := origin != "" && s.Trusted(r.Context(), origin)
-		if ok {
-			h.Set("Access-Control-Allow-Origin", origin)
-			h.Set("Cross-Origin-Resource-Policy", "cross-origin")
-			if s.Cookies {
-				h.Set("Access-Control-Allow-Credentials", "true")
-			}
-		}
-		if r.Method != http.MethodOptions {
-			next.ServeHTTP(w, r)
-			return
-		}
-		if !ok {
-			w.WriteHeader(http.StatusForbidden)
-			return
-		}
-		h.Set("Access-Control-Allow-Methods", strings.Join(s.Methods, ", "))
-		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
-		h.Set("Access-Control-Max-Age", "600")
-		respond.NoContent(w)
-	})
-}
-
-// Public marks an answer as the same for everybody: any origin may read it, any
-// cache may keep it for so long.
-func Public(w http.ResponseWriter, cacheControl string) {
-	h := w.Header()
-	h.Del("Vary")
-	h.Set("Cache-Control", cacheControl)
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
-}
-
-// Origins knows the origins of registered clients. It reads the register again
-// when what it knows is older than Fresh, so that a change is felt at every node
-// without a restart.
-type Origins struct {
-	List  func(ctx context.Context) ([]client.Client, error)
-	Now   func() time.Time
-	Fresh time.Duration
-	Log   *slog.Logger
-
-	mu    sync.Mutex
-	known map[string]bool // origin -> whether a first-party client has it
-	read  time.Time
-}
-
-// Registered reports whether an enabled client has this origin.
-func (o *Origins) Registered(ctx context.Context, origin string) bool {
-	_, ok := o.look(ctx)[origin]
-	return ok
-}
-
-// FirstParty reports whether an enabled first-party client has this origin.
-func (o *Origins) FirstParty(ctx context.Context, origin string) bool {
-	return o.look(ctx)[origin]
-}
-
-// look returns the known origins. When the register cannot be read, what was
-// known holds on, and nothing new is trusted.
-func (o *Origins) look(ctx context.Context) map[string]bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	now := o.Now()
-	if o.known != nil && now.Sub(o.read) < o.Fresh {
-		return o.known
-	}
-	all, err := o.List(ctx)
-	if err != nil {
-		o.Log.WarnContext(ctx, "origins of clients cannot be read", "cause", err.Error())
-		return o.known
-	}
-	known := map[string]bool{}
-	for _, c := range slices.DeleteFunc(slices.Clone(all), func(c client.Client) bool { return c.Disabled }) {
-		for _, origin := range c.Origins {
-			known[origin] = known[origin] || c.FirstParty
-		}
-	}
-	o.known, o.read = known, now
-	return known
 }

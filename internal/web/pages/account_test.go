@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/web/middleware"
+	"github.com/wafer-auth/wafer/verify/bound"
 )
 
 func TestLogoutAsksFirstAndEndsTheSessionEverywhere(t *testing.T) {
@@ -24,7 +25,7 @@ func TestLogoutAsksFirstAndEndsTheSessionEverywhere(t *testing.T) {
 	if got.status != http.StatusSeeOther || got.header.Get("Location") != "/logout" || b.cookie(middleware.CookieName) != "" {
 		t.Fatalf("%d to %q", got.status, got.header.Get("Location"))
 	}
-	if _, _, found, err := g.sessions.Find(t.Context(), secret); err != nil || found {
+	if _, _, found, err := g.sessions.Find(t.Context(), secret, bound.Seen{}); err != nil || found {
 		t.Errorf("the secret still works: %v", err)
 	}
 	if got := b.send(page, "/logout"); got.status != http.StatusSeeOther {
@@ -44,6 +45,18 @@ func TestLogoutReturnsToTheApplicationThatAsked(t *testing.T) {
 	got := b.send(b.get("/logout?client_id=shop-web&return_to=https://shop.example/callback"), "/logout")
 	if got.status != http.StatusSeeOther || got.header.Get("Location") != "https://shop.example/callback" {
 		t.Errorf("%d to %q", got.status, got.header.Get("Location"))
+	}
+	b.signIn(ada)
+	got = b.send(b.get("/logout?client_id=own-app&return_to=https://app.example/bye"), "/logout")
+	if got.status != http.StatusSeeOther || got.header.Get("Location") != "https://app.example/bye" || b.signedIn() {
+		t.Errorf("in the origin of a first-party application: %d to %q", got.status, got.header.Get("Location"))
+	}
+	b.signIn(ada)
+	form := b.get("/logout").form("/logout")
+	form.Set("client_id", "own-app")
+	form.Set("return_to", "https://app.example.evil.example/")
+	if got := b.post("/logout", form); got.status != http.StatusBadRequest || !b.signedIn() {
+		t.Errorf("stranger in the form: %d, want 400 and signed in", got.status)
 	}
 	if got := b.get("/logout?client_id=shop-web&return_to=https://evil.example/"); got.status != http.StatusBadRequest {
 		t.Errorf("stranger: %d, want 400", got.status)
@@ -124,7 +137,7 @@ func TestChangedPasswordEndsOtherSessionsAndRenewsThisOne(t *testing.T) {
 	if thief.signedIn() || !b.signedIn() {
 		t.Errorf("thief %v, owner %v", thief.signedIn(), b.signedIn())
 	}
-	if _, _, found, err := g.sessions.Find(t.Context(), copied); err != nil || found {
+	if _, _, found, err := g.sessions.Find(t.Context(), copied, bound.Seen{}); err != nil || found {
 		t.Errorf("the copied secret still works: %v", err)
 	}
 	if got := b.get("/account?done=password"); !strings.Contains(got.body, `role="status">Your password is changed.`) {

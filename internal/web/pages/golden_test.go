@@ -104,7 +104,7 @@ func TestPagesHaveNothingInlineAndStrictHeaders(t *testing.T) {
 				t.Errorf("inline: %s", found)
 			}
 			for name, want := range map[string]string{
-				"Cache-Control": "no-store", "Cross-Origin-Opener-Policy": "same-origin", "Referrer-Policy": "same-origin",
+				"Cache-Control": "no-store", "Cross-Origin-Opener-Policy": "same-origin", "Referrer-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
 				"X-Content-Type-Options": "nosniff", "Content-Type": "text/html; charset=utf-8", "Vary": "Cookie",
 			} {
 				if have := got.header.Get(name); have != want {
@@ -113,7 +113,7 @@ func TestPagesHaveNothingInlineAndStrictHeaders(t *testing.T) {
 			}
 			policy := got.header.Get("Content-Security-Policy")
 			for _, part := range []string{
-				"default-src 'none'", "style-src 'self'", "img-src 'self'", "script-src 'nonce-", "frame-ancestors 'none'", "base-uri 'none'",
+				"default-src 'none'", "style-src 'nonce-", "img-src 'self'", "script-src 'nonce-", "frame-ancestors 'none'", "base-uri 'none'",
 			} {
 				if !strings.Contains(policy, part) {
 					t.Errorf("policy %q lacks %q", policy, part)
@@ -121,6 +121,10 @@ func TestPagesHaveNothingInlineAndStrictHeaders(t *testing.T) {
 			}
 			if strings.Contains(policy, "unsafe") {
 				t.Errorf("policy %q", policy)
+			}
+			nonces := regexp.MustCompile(`nonce="([^"]*)"`).FindAllString(got.body, -1)
+			if tags := strings.Count(got.body, "<script") + strings.Count(got.body, `rel="stylesheet"`); len(nonces) != tags || tags == 0 {
+				t.Errorf("%d scripts and styles, %d nonces", tags, len(nonces))
 			}
 			if nonce := regexp.MustCompile(`nonce-([^']*)'`).FindStringSubmatch(policy); strings.Contains(got.body, "<script") && !strings.Contains(got.body, `nonce="`+nonce[1]+`"`) {
 				t.Error("the script has another nonce than the policy")

@@ -3,7 +3,6 @@ package pages
 import (
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/wafer-auth/wafer/internal/audit"
 	"github.com/wafer-auth/wafer/internal/fault"
@@ -66,7 +65,7 @@ func (p *Pages) signIn(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return p.refuseLogin(w, v, to, err)
 	}
-	login := session.Login{UserID: res.User.ID, AMR: []string{"pwd"}, Address: v.address(), Agent: v.agent(), Guard: res.Guard}
+	login := session.Login{UserID: res.User.ID, AMR: []string{"pwd"}, Seen: middleware.Seen(v.Request), Guard: res.Guard}
 	if v.session != nil {
 		login.Replaces = v.session.ID
 	}
@@ -95,12 +94,3 @@ func (p *Pages) refuseLogin(w http.ResponseWriter, v *visit, to target, err erro
 	}, why.Status)
 }
 
-func (v *visit) address() string {
-	a := middleware.Address(v.Context())
-	if !a.IsValid() {
-		return ""
-	}
-	return a.String()
-}
-
-func (v *visit) agent() string { return strings.ToValidUTF8(v.UserAgent(), "?") }

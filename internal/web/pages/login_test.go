@@ -9,6 +9,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/admin"
 	"github.com/wafer-auth/wafer/internal/web/middleware"
 	"github.com/wafer-auth/wafer/internal/web/pages"
+	"github.com/wafer-auth/wafer/verify/bound"
 )
 
 func TestRoutesAreSortedAndPrivateUnlessTheySayPublic(t *testing.T) {
@@ -190,7 +191,7 @@ func TestPlantedSessionIsReplacedAtLogin(t *testing.T) {
 	if got := b.send(again, "/login", "login", ada, "password", good); got.status != http.StatusSeeOther {
 		t.Fatalf("sent again: %d", got.status)
 	}
-	if _, _, found, err := g.sessions.Find(t.Context(), planted); err != nil || found {
+	if _, _, found, err := g.sessions.Find(t.Context(), planted, bound.Seen{}); err != nil || found {
 		t.Errorf("the planted secret still works: %v", err)
 	}
 	if b.cookie(middleware.CookieName) == planted || !strings.Contains(b.get("/account").body, "Ada Lovelace") {
@@ -227,6 +228,29 @@ func TestReturnGoesToRegisteredAddressesOnly(t *testing.T) {
 		{"own page, dotted", "", "/account/../login", false},
 		{"own page", "", "/account", true},
 		{"registered with its query", "shop-web", shop + "?a=1&b=2", true},
+		{"first party, its origin", "own-app", "https://app.example", true},
+		{"first party, anywhere in its origin", "own-app", "https://app.example/orders?id=7", true},
+		{"first party, another of its origins", "own-app", "http://localhost:3000/", true},
+		{"first party, another host", "own-app", "https://app.example.evil.example/", false},
+		{"first party, user", "own-app", "https://app.example@evil.example/", false},
+		{"first party, another port", "own-app", "https://app.example:8443/", false},
+		{"first party, in the clear", "own-app", "http://app.example/", false},
+		{"first party, in capitals", "own-app", "https://APP.example/", false},
+		{"first party, dot", "own-app", "https://app.example./", false},
+		{"first party, backslash", "own-app", `https://app.example\@evil.example/`, false},
+		{"first party, backslash in the path", "own-app", `https://app.example/\evil.example`, false},
+		{"first party, two slashes", "own-app", "//app.example/", false},
+		{"first party, no slashes", "own-app", "https:app.example/", false},
+		{"first party, path alone", "own-app", "/orders", false},
+		{"first party, tab", "own-app", "https://app.example\t/", false},
+		{"first party, line break", "own-app", "https://app.example/\r\nSet-Cookie: a=b", false},
+		{"first party, Unicode dot", "own-app", "https://app\u3002example/", false},
+		{"first party, data", "own-app", "data:text/html,x", false},
+		{"first party, origin of another client", "own-app", "https://shop.example/", false},
+		{"not first party, its origin", "their-app", "https://theirs.example/", false},
+		{"native, the port it found", "cli", "http://127.0.0.1:49152/done", true}, // CONTROL-005
+		{"native, another path", "cli", "http://127.0.0.1:49152/", false},
+		{"native, another address", "cli", "http://127.0.0.2:49152/done", false},
 	} {
 		b := g.browser()
 		query := "/login?" + url.Values{"client_id": {c.client}, "return_to": {c.to}}.Encode()
@@ -262,6 +286,7 @@ func TestPageNamesTheClientAndLetsItsFormLeadThereOnly(t *testing.T) {
 		"/login": "form-action 'self';",
 		"/login?client_id=shop-web&return_to=https://shop.example/callback": "form-action 'self' https://shop.example;",
 		"/login?client_id=phone&return_to=com.example.app:/done":            "form-action 'self' com.example.app:;",
+		"/login?client_id=own-app&return_to=https://app.example/orders?x=1": "form-action 'self' https://app.example;",
 		"/login?return_to=https://evil.example/":                            "form-action 'self';",
 	} {
 		if policy := b.get(path).header.Get("Content-Security-Policy"); !strings.Contains(policy, want) {

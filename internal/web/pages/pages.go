@@ -18,6 +18,8 @@ import (
 	"github.com/wafer-auth/wafer/internal/session"
 	"github.com/wafer-auth/wafer/internal/signin"
 	"github.com/wafer-auth/wafer/internal/web/middleware"
+	"github.com/wafer-auth/wafer/internal/web/respond"
+	"github.com/wafer-auth/wafer/verify/bound"
 )
 
 // routes is every page, sorted by path and method. A row is private, for somebody
@@ -55,7 +57,7 @@ type SignIn interface {
 // Sessions keeps sessions.
 type Sessions interface {
 	Start(ctx context.Context, l session.Login) (session.Session, string, error)
-	Find(ctx context.Context, secret string) (session.Session, int64, bool, error)
+	Find(ctx context.Context, secret string, seen bound.Seen) (session.Session, int64, bool, error)
 	Renew(ctx context.Context, s session.Session, amr []string) (session.Session, string, error)
 	End(ctx context.Context, e session.EndOne) (bool, error)
 	EndAll(ctx context.Context, userID, actor, reason string) (int64, error)
@@ -116,9 +118,8 @@ func New(c Config) (*Pages, error) {
 
 // Mount adds every page to mux.
 func (p *Pages) Mount(mux *http.ServeMux) {
-	rule := middleware.SameOrigin(nil, p.Log)
 	for _, row := range routes {
-		mux.Handle(row.Method+" "+row.Path, rule(p.handler(row)))
+		mux.Handle(row.Method+" "+row.Path, p.handler(row))
 	}
 }
 
@@ -146,12 +147,14 @@ func (p *Pages) handler(row route) http.Handler {
 }
 
 func (p *Pages) enter(w http.ResponseWriter, v *visit, row route) error {
+	if err := middleware.CrossOrigin(v.Request, nil); err != nil {
+		return err
+	}
 	if err := p.who(v); err != nil {
 		return err
 	}
 	if !row.Public && v.session == nil {
-		middleware.ClearSession(w)
-		p.redirect(w, "/login?return_to=%2Faccount")
+		p.nobody(w, v)
 		return nil
 	}
 	if row.Form != "" {
@@ -160,6 +163,21 @@ func (p *Pages) enter(w http.ResponseWriter, v *visit, row route) error {
 		}
 	}
 	return row.serve(p, w, v)
+}
+
+var errNobody = fault.New(fault.Unauthenticated, text("problem.nobody"))
+
+// nobody answers who is not, or no longer, signed in. A person is led to the
+// sign-in page; fetch is not, because a script could make nothing of that page.
+func (p *Pages) nobody(w http.ResponseWriter, v *visit) {
+	middleware.ClearSession(w)
+	if respond.Navigates(v.Request) {
+		p.redirect(w, "/login?return_to=%2Faccount")
+		return
+	}
+	why := respond.Explain(errNobody)
+	why.Login = p.Issuer + "/login"
+	respond.Refuse(w, v.Request, why)
 }
 
 // who finds the session and the form cookie.
@@ -172,7 +190,10 @@ func (p *Pages) who(v *visit) error {
 	if v.secret == "" {
 		return nil
 	}
-	s, _, found, err := p.Sessions.Find(v.Context(), v.secret)
+	s, _, found, err := p.Sessions.Find(v.Context(), v.secret, middleware.Seen(v.Request))
+	if errors.Is(err, session.ErrElsewhere) {
+		return nil // not signed in here
+	}
 	if err != nil {
 		return err
 	}

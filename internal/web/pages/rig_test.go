@@ -171,6 +171,9 @@ func (g *rig) fill() {
 		{ID: "shop-web", Name: "The <Shop>", Kind: client.Public, RedirectURIs: []string{"https://shop.example/callback", "https://shop.example/callback?a=1&b=2"}},
 		{ID: "other", Name: "Other", Kind: client.Public, RedirectURIs: []string{"https://other.example/"}},
 		{ID: "phone", Name: "Phone", Kind: client.Public, RedirectURIs: []string{"com.example.app:/done"}},
+		{ID: "own-app", Name: "Our app", Kind: client.Public, FirstParty: true, Origins: []string{"https://app.example", "http://localhost:3000"}},
+		{ID: "their-app", Name: "Their app", Kind: client.Public, Origins: []string{"https://theirs.example"}},
+		{ID: "cli", Name: "Command line", Kind: client.Public, RedirectURIs: []string{"http://127.0.0.1/done"}},
 		{ID: "off", Name: "Off", Kind: client.Public, RedirectURIs: []string{"https://off.example/"}, Disabled: true},
 	} {
 		_, _, err := g.admin.AddClient(ctx, by, admin.NewClient{Client: c})
@@ -178,8 +181,8 @@ func (g *rig) fill() {
 	}
 }
 
-// browser is somebody's browser without JavaScript: it keeps cookies and follows
-// no redirect.
+// browser is somebody's browser without JavaScript, as old as one that sends no
+// Fetch Metadata: it keeps cookies and follows no redirect.
 type browser struct {
 	g     *rig
 	http  *http.Client
@@ -207,6 +210,12 @@ func (b *browser) do(r *http.Request) page {
 	b.g.t.Helper()
 	if r.Header.Get("User-Agent") == "" {
 		r.Header.Set("User-Agent", b.agent)
+	}
+	if r.Header.Get("Accept") == "" {
+		r.Header.Set("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
+	}
+	if r.Method == http.MethodPost && r.Header.Get("Origin") == "" && r.Header.Get("Sec-Fetch-Site") == "" {
+		r.Header.Set("Origin", b.g.url)
 	}
 	res, err := b.http.Do(r)
 	b.g.must(err)

@@ -13,8 +13,8 @@ import (
 var ownTargets = []string{"/", "/account"}
 
 // target is where a form leads when it is done. It is either one of our own pages
-// or, byte for byte, a registered redirect URI of a client: nothing else can be
-// made of a request, so that no page of ours sends people to strangers.
+// or an address that a client returns people to (client.Client.Returns): nothing
+// else can be made of a request, so that no page of ours sends people to strangers.
 type target struct {
 	ClientID string
 	ReturnTo string
@@ -35,7 +35,7 @@ func (p *Pages) target(v *visit, clientID, returnTo string) (target, error) {
 		return t, nil
 	}
 	c, err := p.Accounts.Client(v.Context(), clientID)
-	if fault.Is(err, fault.NotFound) || err == nil && (c.Disabled || !c.MaySend(returnTo)) {
+	if fault.Is(err, fault.NotFound) || err == nil && !c.Returns(returnTo) {
 		return target{}, errTarget
 	}
 	if err != nil {

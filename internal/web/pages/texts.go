@@ -65,6 +65,7 @@ var catalogue = map[string]string{
 
 	"problem.home":    "To the start page",
 	"problem.id":      "Whoever runs this server can find the cause under",
+	"problem.nobody":  "Nobody is signed in here.",
 	"problem.nothing": "There is nothing here.",
 	"problem.title":   "This did not work",
 

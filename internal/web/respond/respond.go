@@ -26,7 +26,8 @@ type Refusal struct {
 	Code       string // the "error" member
 	Message    string // a whole sentence, safe to show to anybody
 	RetryAfter time.Duration
-	OAuth      bool // the code is one of RFC 6749
+	OAuth      bool   // the code is one of RFC 6749
+	Login      string // where to sign in, "" for no hint
 }
 
 var statuses = map[fault.Code]int{
@@ -68,23 +69,17 @@ func oauthStatus(code string) int {
 	return http.StatusBadRequest
 }
 
-// Error writes err as JSON: {"error","message"} for the product and
-// {"error","error_description"} for OAuth. An error that is no refusal is logged
-// here, once. The caller returns afterwards.
+// Error writes err, as Refuse does. An error that is no refusal is logged here,
+// once. The caller returns afterwards.
 func Error(w http.ResponseWriter, r *http.Request, err error, log *slog.Logger) {
 	Log(w, r, err, log)
-	a := Explain(err)
-	Headers(w, r, a)
-	if a.OAuth {
-		JSON(w, a.Status, oauthBody{a.Code, a.Message})
-		return
-	}
-	JSON(w, a.Status, body{a.Code, a.Message})
+	Refuse(w, r, Explain(err))
 }
 
 type body struct {
 	Error   string `json:"error"`
 	Message string `json:"message"`
+	Login   string `json:"login,omitempty"`
 }
 
 type oauthBody struct {

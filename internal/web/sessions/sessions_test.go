@@ -331,10 +331,14 @@ func TestCrossSiteRequestsChangeNothing(t *testing.T) {
 		b.want(b.send("POST", "/account/password", fields{"current": good, "new": better}), 403)
 	}
 	b.headers = http.Header{}
-	for contentType, want := range map[string]int{"text/plain": 415, "application/x-www-form-urlencoded": 415, "multipart/form-data; boundary=x": 415, "": 415} {
-		b.want(b.sendText("POST", "/session", contentType, `{"login":"bob@example.com","password":"`+good+`"}`), want)
+	for _, contentType := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""} {
+		body := `{"login":"bob@example.com","password":"` + good + `"}`
+		b.want(b.sendText("POST", "/session", contentType, body), 403)           // any form could send this along with the cookie
+		b.want(g.browser().sendText("POST", "/session", contentType, body), 415) // nothing to ride on
 	}
+	b.headers = http.Header{"Sec-Fetch-Site": {"same-origin"}}
 	b.want(b.sendText("POST", "/session", "application/json", ""), 415)
+	b.headers = http.Header{}
 	for path, allowed := range map[string]int{"/session?_method=DELETE": 200, "/session/token": 405, "/account/password": 405} {
 		b.want(b.send("GET", path, nil), allowed)
 	}

@@ -1,8 +1,8 @@
 package sessions
 
 import (
+	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/wafer-auth/wafer/internal/fault"
 	"github.com/wafer-auth/wafer/internal/grant"
@@ -52,7 +52,7 @@ func (s *Surface) signIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	login := session.Login{UserID: res.User.ID, AMR: []string{"pwd"}, Address: address(r), Agent: agent(r), Replaces: old, Guard: res.Guard}
+	login := session.Login{UserID: res.User.ID, AMR: []string{"pwd"}, Seen: middleware.Seen(r), Replaces: old, Guard: res.Guard}
 	out := SignedIn{}
 	var started session.Session
 	var secret string
@@ -95,23 +95,14 @@ func (s *Surface) replaced(r *http.Request) (string, error) {
 	if err != nil || secret == "" {
 		return "", err
 	}
-	old, _, found, err := s.Sessions.Find(r.Context(), secret)
+	old, _, found, err := s.Sessions.Find(r.Context(), secret, middleware.Seen(r))
+	if errors.Is(err, session.ErrElsewhere) {
+		return "", nil // who has only a copy of the cookie ends nothing
+	}
 	if err != nil || !found {
 		return "", err
 	}
 	return old.ID, nil
-}
-
-func address(r *http.Request) string {
-	a := middleware.Address(r.Context())
-	if !a.IsValid() {
-		return ""
-	}
-	return a.String()
-}
-
-func agent(r *http.Request) string {
-	return strings.ToValidUTF8(r.UserAgent(), "?")
 }
 
 // swap gives the holder of the cookie a token for an API.

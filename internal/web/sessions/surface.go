@@ -13,6 +13,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/signin"
 	"github.com/wafer-auth/wafer/internal/web/middleware"
 	"github.com/wafer-auth/wafer/internal/web/respond"
+	"github.com/wafer-auth/wafer/verify/bound"
 )
 
 // routes is every row of this surface, sorted by path and method. A row is
@@ -48,7 +49,7 @@ type SignIn interface {
 // Keeper keeps sessions.
 type Keeper interface {
 	Start(ctx context.Context, l session.Login) (session.Session, string, error)
-	Find(ctx context.Context, secret string) (session.Session, int64, bool, error)
+	Find(ctx context.Context, secret string, seen bound.Seen) (session.Session, int64, bool, error)
 	Renew(ctx context.Context, s session.Session, amr []string) (session.Session, string, error)
 	End(ctx context.Context, e session.EndOne) (bool, error)
 	List(ctx context.Context, userID string) ([]session.Session, error)
@@ -92,7 +93,7 @@ func (s *Surface) Mount(mux *http.ServeMux) {
 		methods[row.path] = append(methods[row.path], row.method)
 	}
 	for path, all := range methods {
-		share := middleware.Sharing{Methods: all, Trusted: s.FirstParty, Cookies: true}
+		share := middleware.Sharing{Methods: all, Trusted: s.FirstParty, Cookies: s.FirstParty}
 		mux.Handle("OPTIONS "+path, share.Wrap(http.NotFoundHandler()))
 		for _, row := range routes {
 			if row.path == path {
@@ -126,7 +127,7 @@ func (s *Surface) seat(r *http.Request) (seat, error) {
 	if secret == "" {
 		return seat{}, errNobody
 	}
-	found, _, ok, err := s.Sessions.Find(r.Context(), secret)
+	found, _, ok, err := s.Sessions.Find(r.Context(), secret, middleware.Seen(r))
 	if err != nil {
 		return seat{}, err
 	}
