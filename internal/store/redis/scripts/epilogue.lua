@@ -1,0 +1,5 @@
+end
+
+local answer, bad = try(main)
+if bad then return { 'WAFER-KEY', bad } end
+return answer
