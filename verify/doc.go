@@ -62,6 +62,8 @@
 //	claims_invalid        ErrClaims        a claim missing or of the wrong type
 //	token_revoked         ErrRevoked       the issuer says it is not active
 //	binding_unsupported   ErrBinding       bound to a key that was not proved
+//	used_elsewhere        ErrElsewhere     bound to another network or device
+//	step_up_required      ErrStepUp        the same, and signing in again helps
 //	scope_insufficient    ErrScope         good, but lacks a scope
 //	server_unavailable    ErrUnavailable   keys or issuer cannot be asked; try again
 //

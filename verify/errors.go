@@ -59,6 +59,10 @@ var (
 	ErrRevoked error = &refusal{"token_revoked", "credential is not active at the issuer"}
 	// ErrBinding: the token is bound to a key and no proof of that key can be checked.
 	ErrBinding error = &refusal{"binding_unsupported", "token is bound to a key that was not proved"}
+	// ErrElsewhere: the credential is bound to another network or device (package bound).
+	ErrElsewhere error = &refusal{"used_elsewhere", "credential is bound to another network or device"}
+	// ErrStepUp: the same, and signing in again helps.
+	ErrStepUp error = &refusal{"step_up_required", "credential is used elsewhere: the person must sign in again"}
 	// ErrScope: the credential is good, but lacks a scope.
 	ErrScope error = &refusal{"scope_insufficient", "credential lacks a required scope"}
 	// ErrUnavailable: the keys or the issuer cannot be asked now. Try again; the credential may be good.

@@ -52,12 +52,21 @@
 // never redirected: it gets 401 with the page's URL as "login". Who returns without a session all
 // the same, because the browser refuses cookies, gets a page that says so and no second redirect.
 //
+// # Used elsewhere
+//
+// A credential may be bound to the network and the kind of device it was given to (package
+// bound), as its client says in Wafer. It is compared with each request. Behind a proxy
+// Options.Address must say where the person is: else everybody is where the proxy is, and bound
+// credentials are refused. RequireOnce accepts a token a single time.
+//
 // # Answers
 //
 //	status  error                when
 //	303     -                    no good credential, a person is looking, and SignIn is set
 //	401     credential_required  no credential
 //	401     invalid_token        the credential is refused, for whatever reason
+//	401     insufficient_user_authentication
+//	                             it is bound to another network or device: sign in again (RFC 9470)
 //	403     insufficient_scope   it is good, but lacks a scope; the header lists all that are needed
 //	403     cross_origin         cookie and unsafe method from another origin
 //	400     invalid_request      more than one credential, or an unreadable one

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -33,6 +34,11 @@ type Options struct {
 	// Base is the URL at which browsers reach this service, such as https://shop.example; with a
 	// path when a proxy in front takes that path away. It must lie in an origin of the client.
 	Base string
+	// Address tells where the person's machine is, for credentials that are bound to a network.
+	// The default is RemoteAddress; behind a proxy use BehindProxies.
+	Address func(*http.Request) netip.Addr
+	// Elsewhere says what becomes of a credential that is used from elsewhere than it is bound to.
+	Elsewhere Elsewhere
 	// Logger hears of each refusal: slog.Default() at the time.
 	Logger *slog.Logger
 }
@@ -49,6 +55,8 @@ type Auth struct {
 	signIn      string
 	base        string
 	own         string // the origin of base
+	address     func(*http.Request) netip.Addr
+	elsewhere   Elsewhere
 	log         *slog.Logger
 }
 
@@ -65,7 +73,12 @@ func New(v *verify.Verifier, o Options) *Auth {
 		tokenCookie: tokenCookie(o.TokenCookie),
 		origins:     originsOf(o.Origins),
 		headers:     headerNames(o.Headers),
+		address:     o.Address,
+		elsewhere:   o.Elsewhere,
 		log:         o.Logger,
+	}
+	if a.address == nil {
+		a.address = RemoteAddress
 	}
 	a.prepareSignIn(o)
 	return a
@@ -88,6 +101,11 @@ func Require(v *verify.Verifier, scopes ...string) func(http.Handler) http.Handl
 // credential is good and holds every scope, and finds who it is with From.
 // It panics on a scope that no token can hold (RFC 6749 section 3.3).
 func (a *Auth) Require(scopes ...string) func(http.Handler) http.Handler {
+	return a.require(scopes, func(*http.Request) error { return nil })
+}
+
+// require makes middleware. last is asked when all else is well.
+func (a *Auth) require(scopes []string, last func(*http.Request) error) func(http.Handler) http.Handler {
 	scopes = slices.Clone(scopes)
 	for _, s := range scopes {
 		if !verify.ValidScope(s) {
@@ -100,6 +118,12 @@ func (a *Auth) Require(scopes ...string) func(http.Handler) http.Handler {
 			id, err := a.identify(r)
 			if err == nil && !hasAll(id, scopes) {
 				err = verify.ErrScope
+			}
+			if err == nil {
+				err = a.checkElsewhere(r, id)
+			}
+			if err == nil {
+				err = last(r)
 			}
 			if err != nil {
 				a.refuse(w, r, refused{err: err, scope: needed})

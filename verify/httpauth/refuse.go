@@ -32,6 +32,9 @@ func (f refused) answer() answer {
 		return answer{http.StatusUnauthorized, "credential_required", ""}
 	case errors.Is(f.err, verify.ErrScope):
 		return answer{http.StatusForbidden, "insufficient_scope", `, error="insufficient_scope", scope="` + f.scope + `"`}
+	case errors.Is(f.err, verify.ErrStepUp):
+		// RFC 9470 section 3: a fresh sign-in, however lately the last one was.
+		return answer{http.StatusUnauthorized, "insufficient_user_authentication", `, error="insufficient_user_authentication", max_age="0"`}
 	case errors.Is(f.err, verify.ErrCrossOrigin):
 		return answer{http.StatusForbidden, "cross_origin", "-"}
 	case errors.Is(f.err, errCookieTooLarge):

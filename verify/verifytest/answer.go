@@ -68,7 +68,7 @@ func (i *Issuer) introspect(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "unreadable form", http.StatusBadRequest)
 		return
 	}
-	kind, claims, ok := i.lookUp(r.PostForm.Get("token"))
+	kind, claims, ok := i.lookUp(r.PostForm.Get("token"), r.PostForm.Get("once") == "true")
 	if !ok {
 		write(w, map[string]any{"active": false})
 		return
@@ -82,8 +82,8 @@ func (i *Issuer) introspect(w http.ResponseWriter, r *http.Request) {
 	write(w, answer)
 }
 
-// lookUp gives what a live credential holds.
-func (i *Issuer) lookUp(token string) (kind string, claims map[string]any, ok bool) {
+// lookUp gives what a live credential holds, and revokes a token that is used up.
+func (i *Issuer) lookUp(token string, once bool) (kind string, claims map[string]any, ok bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	h, known := i.handles[token]
@@ -100,6 +100,9 @@ func (i *Issuer) lookUp(token string) (kind string, claims map[string]any, ok bo
 	}
 	if exp, err := jose.NumericDate(fmt.Append(nil, h.claims["exp"])); err == nil && !i.now().Before(exp) {
 		return "", nil, false
+	}
+	if jti, isText := h.claims["jti"].(string); once && isText {
+		i.revoked[jti] = true
 	}
 	return h.kind, h.claims, true
 }

@@ -1,6 +1,7 @@
 package manage_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/factor/password"
+	"github.com/wafer-auth/wafer/internal/fault"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/keyring"
 	"github.com/wafer-auth/wafer/internal/opaque"
@@ -33,6 +35,7 @@ const (
 
 // rig is the surface over real flows and a memory store.
 type rig struct {
+	moves    *mover
 	t        *testing.T
 	handler  http.Handler
 	store    *memory.Store
@@ -67,7 +70,7 @@ func (g rig) must(err error) {
 func newRig(t *testing.T) rig {
 	t.Helper()
 	start := time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
-	g := rig{t: t, store: memory.New(), mu: &sync.Mutex{}, now: &start, logged: &strings.Builder{}}
+	g := rig{t: t, store: memory.New(), moves: &mover{at: manage.SessionMove{Stage: "settled", From: "the database"}}, mu: &sync.Mutex{}, now: &start, logged: &strings.Builder{}}
 	root, err := opaque.NewRoot(make([]byte, opaque.RootSize))
 	g.must(err)
 	g.ring, err = keyring.New(keyring.Config{Store: g.store, Seal: root.Derive("keys"), Now: g.clock})
@@ -89,7 +92,7 @@ func newRig(t *testing.T) rig {
 	log := slog.New(slog.NewJSONHandler(&locked{mu: g.mu, w: g.logged}, nil))
 	surface := manage.New(manage.Config{
 		Issuer: issuer, Tokens: g.grants, Users: g.admin, Clients: g.admin, APIs: g.admin, Roles: g.admin, Keys: g.ring,
-		Sessions: g.sessions, Setup: g.admin, Logs: g.store, Now: g.clock, Log: log,
+		Sessions: g.sessions, Setup: g.admin, Moves: g.moves, Logs: g.store, Now: g.clock, Log: log,
 	})
 	mux := http.NewServeMux()
 	surface.Mount(mux)
@@ -224,4 +227,36 @@ func (a answer) want(t *testing.T, status int) answer {
 		t.Errorf("got %d %s, want %d", a.Code, a.Body, status)
 	}
 	return a
+}
+
+// mover is a move of sessions as the storage would make it.
+type mover struct {
+	mu   sync.Mutex
+	at   manage.SessionMove
+	told []string
+}
+
+func (m *mover) StartMove(_ context.Context, to string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if to == "redis://down" {
+		return fault.New(fault.Invalid, "The new home of sessions, redis://down, cannot be used.")
+	}
+	m.told = append(m.told, "to "+to)
+	m.at.Stage, m.at.To = "announced", to
+	return nil
+}
+
+func (m *mover) AbortMove(context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.told = append(m.told, "abort")
+	m.at.Stage, m.at.To = "settled", ""
+	return nil
+}
+
+func (m *mover) SessionMove(context.Context) (manage.SessionMove, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.at, nil
 }

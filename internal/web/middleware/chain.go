@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/audit"
+	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/fault"
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/web/respond"
@@ -23,7 +25,7 @@ const DefaultBody = 64 << 10
 
 // Config is what the chain is made of.
 type Config struct {
-	Issuer  string           // its host is the one we answer for; https turns HSTS on
+	Issuer  string           // its host is the one we answer for; https turns HSTS on, but for loopback: other ports there are others' business
 	Hosts   []string         // further hosts, as host or host:port
 	AnyHost []string         // exact paths that answer whatever the host: probes know only addresses
 	Proxies []netip.Prefix   // whose X-Forwarded-For we believe; nobody else's
@@ -45,7 +47,7 @@ func Chain(c Config, mux *http.ServeMux) (http.Handler, error) {
 	if c.Body == 0 {
 		c.Body = DefaultBody
 	}
-	return &chain{Config: c, mux: mux, hosts: hostsOf(u, c.Hosts), secure: u.Scheme == "https"}, nil
+	return &chain{Config: c, mux: mux, hosts: hostsOf(u, c.Hosts), secure: u.Scheme == "https" && !client.IsLoopback(u.Hostname())}, nil
 }
 
 type chain struct {
@@ -157,6 +159,7 @@ func (c *chain) capBody(w *recorder, r *http.Request) error {
 		most = other
 	}
 	if r.ContentLength > most {
+		drain(r)
 		return fault.New(fault.TooLarge, "The request body is too large.")
 	}
 	if r.Body == nil || r.Body == http.NoBody {
@@ -165,6 +168,18 @@ func (c *chain) capBody(w *recorder, r *http.Request) error {
 	// The server's own writer: it closes the connection of who sends too much.
 	r.Body = http.MaxBytesReader(w.ResponseWriter, r.Body, most)
 	return nil
+}
+
+// drainMost is how much of a refused body is read, in bytes.
+const drainMost = 256 << 10
+
+// drain reads what a client goes on sending on a connection that ends with this
+// request. Without that the answer is lost when the connection is reset under it:
+// proxies that speak so to us would show an error of their own.
+func drain(r *http.Request) {
+	if r.Close && r.Body != nil && r.Header.Get("Expect") == "" {
+		_, _ = io.CopyN(io.Discard, r.Body, drainMost) // the refusal goes out in any case
+	}
 }
 
 // always is every header that every answer has, whatever else it is: right for

@@ -73,7 +73,7 @@ func newRig(t *testing.T) rig {
 	secrets := root.Derive("client secrets")
 	g.grants = grant.New(grant.Config{
 		Store: g.store, Log: g.store, Sessions: g.sessions, Keys: g.ring, Refresh: token.NewRefreshKey(root.Derive("refresh")),
-		Secrets: secrets, Issuer: issuer, Now: g.clock,
+		Secrets: secrets, Issuer: issuer, Now: g.clock, Jitter: func(time.Duration) time.Duration { return 0 },
 	})
 	g.fill(secrets)
 	log := slog.New(slog.NewJSONHandler(&locked{mu: g.mu, w: g.logged}, nil))

@@ -93,4 +93,3 @@ func (p *Pages) refuseLogin(w http.ResponseWriter, v *visit, to target, err erro
 		Target: to, Login: audit.Clip(v.fields["login"]), Error: why.Message, Wait: waitText(why.RetryAfter),
 	}, why.Status)
 }
-

@@ -113,7 +113,7 @@ func newRig(t *testing.T) *rig {
 	})
 	grants := grant.New(grant.Config{
 		Store: g.store, Log: g.store, Sessions: g.sessions, Keys: ring, Refresh: token.NewRefreshKey(root.Derive("refresh")),
-		Secrets: secrets, Issuer: issuer, Now: g.clock.Now,
+		Secrets: secrets, Issuer: issuer, Now: g.clock.Now, Jitter: func(time.Duration) time.Duration { return 0 },
 	})
 	g.fill()
 	log := slog.New(slog.NewJSONHandler(g.logged, nil))
