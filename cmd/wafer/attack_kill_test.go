@@ -18,6 +18,7 @@ type ledger struct {
 	rotated  []string // refresh tokens that were acknowledged as replaced, oldest first
 	out      bool     // the logout was acknowledged
 	doubtful bool     // a logout was asked for and not answered
+	unsure   bool     // the last refresh was not answered
 }
 
 // A kill in the midst of writes loses nothing that was acknowledged and brings
@@ -120,8 +121,10 @@ func step(r *running, book *[]*ledger, i int, header [2]string, bad *findings) b
 	if rand.IntN(6) > 0 {
 		res, err := r.fire(refreshing(l.refresh))
 		if err != nil {
+			l.unsure = true
 			return false
 		}
+		l.unsure = false
 		if res.StatusCode != http.StatusOK {
 			bad.add("refresh: %d %s", res.StatusCode, res.text)
 			return true

@@ -239,8 +239,8 @@ func TestApplyTwiceChangesNothing(t *testing.T) {
 		t.Errorf("the edit said:\n%s", out)
 	}
 	_, tokens := r.signIn("https://orders.example")
-	if tokens.body["expires_in"] != float64(600) {
-		t.Errorf("expires_in is %v after the edit", tokens.body["expires_in"])
+	if left, _ := tokens.body["expires_in"].(float64); left > 600 || left < 540 {
+		t.Errorf("expires_in is %v after the edit", left)
 	}
 }
 

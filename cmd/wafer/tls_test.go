@@ -68,8 +68,8 @@ func TestServeWithADevelopmentCertificate(t *testing.T) {
 	if c := (reply{Response: res}).cookieOf(t); res.StatusCode != http.StatusCreated || !c.Secure || !c.HttpOnly || res.ProtoMajor != 2 {
 		t.Errorf("%s %s, cookie %v", res.Proto, res.Status, c)
 	}
-	if res.Header.Get("Strict-Transport-Security") == "" {
-		t.Error("no HSTS")
+	if hsts := res.Header.Get("Strict-Transport-Security"); hsts != "" {
+		t.Errorf("HSTS for localhost: every other port of it would be HTTPS for a year: %q", hsts)
 	}
 	if res, err := signIn("http://localhost:" + port); err != nil || res.StatusCode != http.StatusBadRequest {
 		t.Errorf("plain HTTP on the port of HTTPS: %v %v", res, err)

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/wafer-auth/wafer/internal/config"
 	"github.com/wafer-auth/wafer/internal/session"
@@ -29,7 +31,7 @@ func (a *App) openStore(ctx context.Context) error {
 		return err
 	}
 	a.store, err = split.Open(ctx, split.Config{
-		Truth: truth, Open: a.openHome, Sessions: a.config.Sessions, Seal: a.root.Derive("session homes"), Now: a.now, Log: a.log,
+		Truth: truth, Open: func(ctx context.Context, url string) (session.Home, error) { return openHome(ctx, url, a.now, a.log) }, Sessions: a.config.Sessions, Seal: a.root.Derive("session homes"), Now: a.now, Log: a.log,
 		Longest: a.config.SessionLifetime,
 	})
 	if err != nil {
@@ -57,7 +59,7 @@ func openTruth(ctx context.Context, d *dataDir, database string) (store.Truth, e
 
 // openHome opens a home of sessions. A new kind is one line here and one in
 // config.ParsePlace.
-func (a *App) openHome(ctx context.Context, url string) (session.Home, error) {
+func openHome(ctx context.Context, url string, now func() time.Time, log *slog.Logger) (session.Home, error) {
 	p, err := config.ParsePlace(url)
 	if err != nil {
 		return nil, fmt.Errorf("sessions %w", err)
@@ -66,13 +68,13 @@ func (a *App) openHome(ctx context.Context, url string) (session.Home, error) {
 	case config.PlaceMemory:
 		return memory.NewHome(), nil
 	case config.PlaceFile:
-		return file.Open(ctx, file.Config{Dir: p.Path, Log: a.log})
+		return file.Open(ctx, file.Config{Dir: p.Path, Log: log})
 	case config.PlaceSQLite:
 		return sqlstore.OpenSessions(ctx, sqlstore.Config{Path: p.Path})
 	case config.PlacePostgres:
 		return sqlstore.OpenSessions(ctx, sqlstore.Config{URL: p.URL})
 	case config.PlaceRedis:
-		return redis.Open(ctx, redis.Config{URL: p.URL, Now: a.now, Log: a.log})
+		return redis.Open(ctx, redis.Config{URL: p.URL, Now: now, Log: log})
 	}
 	return nil, fmt.Errorf("sessions %q: no such home", config.Redact(url))
 }
@@ -120,11 +122,16 @@ func (a *App) describeStores(ctx context.Context, at *Address) error {
 	} else {
 		at.Database += ", sessions included"
 	}
-	at.Risks, err = a.store.Risks(ctx)
+	if at.Risks, err = a.store.Risks(ctx); err != nil {
+		return err
+	}
+	if p, err := config.ParsePlace(at.Sessions); err == nil && a.config.Database != "" && p.Alone() {
+		at.Risks = append(at.Risks, "Only this node can reach "+at.Sessions+": a second node on this database would sign people out.")
+	}
 	for _, risk := range at.Risks {
 		a.log.Warn("sessions", "risk", risk)
 	}
-	return err
+	return nil
 }
 
 // moves shows the split store to the management API.

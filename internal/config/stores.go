@@ -70,6 +70,11 @@ func urlPlace(k Kind, text string) (Place, error) {
 	return Place{Kind: k, URL: text}, nil
 }
 
+// Alone reports whether one process alone can use the place.
+func (p Place) Alone() bool {
+	return p.Kind == PlaceMemory || p.Kind == PlaceFile || p.Kind == PlaceSQLite
+}
+
 // String is the place as a URL, for the machine: with its password.
 func (p Place) String() string {
 	switch p.Kind {

@@ -76,6 +76,7 @@ func emptyWorld(t *testing.T, s store.Store) {
 	}
 	ok, err := s.RemoveRole(ctx, "clerk", 1, entry(revoke.Claims, ""), none)
 	did(t, "RemoveRole", ok, err)
+	settle(t, s)
 }
 
 // A verb is a change that takes effects. do makes it on a world in which

@@ -218,6 +218,7 @@ func touchDead(t *testing.T, s store.Store) {
 	did(t, "touch just in time", ok, err)
 	_, err = s.Record(ctx, takes(revoke.Session, "idle"))
 	must(t, err)
+	settle(t, s)
 	ok, err = touch(ctx, s, "idle", at(0), at(time.Hour))
 	refused(t, "touch of an ended session", ok, err)
 	_, found := find(t, s, "idle")

@@ -153,6 +153,7 @@ func (w *world) token(t *testing.T, a grant.AccessToken) {
 // gone lists, sorted, what is not there any more.
 func (w *world) gone(t *testing.T) []string {
 	t.Helper()
+	settle(t, w.Store)
 	ctx := t.Context()
 	missing := []string{}
 	for id := range w.sessions {
