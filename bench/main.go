@@ -57,7 +57,7 @@ func main() {
 }
 
 func suites() []suite {
-	return slices.Concat(joseSuites(), serverSuites())
+	return slices.Concat(joseSuites(), serverSuites(), sessionSuites())
 }
 
 func fail(err error) {

@@ -13,6 +13,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/opaque"
+	"github.com/wafer-auth/wafer/internal/pgtest"
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/role"
 	"github.com/wafer-auth/wafer/internal/session"
@@ -27,7 +28,11 @@ var benchStart = time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
 // and a grant.
 func populated(b *testing.B) *sqlstore.Store {
 	b.Helper()
-	s := open(b, filepath.Join(b.TempDir(), "wafer.db"))
+	return populate(b, open(b, filepath.Join(b.TempDir(), "wafer.db")))
+}
+
+func populate(b *testing.B, s *sqlstore.Store) *sqlstore.Store {
+	b.Helper()
 	ctx := b.Context()
 	check := func(err error) {
 		if err != nil {
@@ -93,8 +98,17 @@ func callers(b *testing.B, n int, do func(i int) error) {
 
 // BenchmarkRefresh is a durable rotation of a refresh family with a touch of its
 // session, as often as the clock of the benchmark lets the touch be due.
-func BenchmarkRefresh(b *testing.B) {
-	s := populated(b)
+func BenchmarkRefresh(b *testing.B) { refresh(b, populated(b)) }
+
+// populatedFar is populated with a server that waits for its disk.
+func populatedFar(b *testing.B) *sqlstore.Store {
+	b.Helper()
+	return populate(b, node(b, pgtest.Start(b).URL("postgres")))
+}
+
+func BenchmarkPostgreSQLRefresh(b *testing.B) { refresh(b, populatedFar(b)) }
+
+func refresh(b *testing.B, s *sqlstore.Store) {
 	var turn atomic.Int64
 	for _, n := range []int{1, 64, 256} {
 		b.Run(fmt.Sprint("callers=", n), func(b *testing.B) {
@@ -109,6 +123,29 @@ func BenchmarkRefresh(b *testing.B) {
 			})
 		})
 	}
+}
+
+// BenchmarkPostgreSQLTouches is a flush of 500 uses.
+func BenchmarkPostgreSQLTouches(b *testing.B) {
+	s := populatedFar(b)
+	touches := make([]session.Touch, 500)
+	for i := range b.N {
+		now := benchStart.Add(time.Duration(i+1) * time.Millisecond)
+		for j := range touches {
+			touches[j] = session.Touch{ID: sid(j), Seen: now, IdleUntil: now.Add(12 * time.Hour)}
+		}
+		if n, err := s.TouchSessions(b.Context(), touches); n != len(touches) || err != nil {
+			b.Fatal(n, err)
+		}
+	}
+}
+
+func BenchmarkPostgreSQLSnapshot(b *testing.B) {
+	s := populatedFar(b)
+	callers(b, 16, func(i int) error {
+		_, err := s.Snapshot(b.Context(), grant.Query{SessionSecret: opaque.Hash(sid(i % benchSessions)), ClientID: "shop-web", APIID: "https://orders.example"})
+		return err
+	})
 }
 
 func BenchmarkTouch(b *testing.B) {

@@ -3,27 +3,25 @@ package sqlstore
 import (
 	"context"
 	"database/sql/driver"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
-	"time"
-
-	"modernc.org/sqlite"
-
-	"github.com/wafer-auth/wafer/internal/opaque"
 )
 
 // conn is one connection with the statements it has prepared. One goroutine uses
-// it at a time. Its statements run to their end whatever becomes of the caller:
-// each is short, and a change that has begun is carried through.
+// it at a time. A change that has begun is carried through whatever becomes of the
+// caller, and so is every statement of SQLite: each is short.
 //
 // It speaks to the driver itself: the pool of database/sql would be one more
 // pool around ours, for a third of the time that a small read takes.
 type conn struct {
-	c     link
-	stmts map[string]*statement
+	engine engine
+	writes bool            // belongs to the writer
+	made   func()          // hears of every connection that is made; may be nil
+	c      link            // nil when there is none: never made, or lost
+	ctx    context.Context // bounds every statement
+	stmts  map[string]*statement
+	learnt []func() // what a commit makes true (see Store.remember)
 }
 
 // link and prepared are what the driver gives.
@@ -44,21 +42,56 @@ type statement struct {
 	vals []driver.Value      // one row, reused
 }
 
-func dial(source string) (*conn, error) {
-	c, err := new(sqlite.Driver).Open(source)
-	if err != nil {
-		return nil, err
+func newConn(e engine) *conn { return &conn{engine: e, ctx: context.Background()} }
+
+var errNoConnection = errors.New("no connection to the database")
+
+// connect makes the connection when there is none. It must not be called inside a
+// transaction: what follows would run outside of it.
+func (c *conn) connect() error {
+	if c.c != nil {
+		return nil
 	}
+	l, err := c.engine.dial(c.ctx, c.writes)
+	if err != nil {
+		return err
+	}
+	c.c, c.stmts = l, map[string]*statement{}
+	if c.made != nil {
+		c.made()
+	}
+	return nil
+}
+
+// linkOf is a driver's connection as we need it.
+func linkOf(c driver.Conn) (link, error) {
 	l, ok := c.(link)
 	if !ok {
 		return nil, errors.Join(errors.New("driver does not prepare statements"), c.Close())
 	}
-	return &conn{c: l, stmts: map[string]*statement{}}, nil
+	return l, nil
+}
+
+// dead reports whether nothing more can be done on the connection after err.
+func (c *conn) dead(err error) bool { return c.c == nil || c.engine.dead(c.c, err) }
+
+// drop forgets the connection. The next one to need it makes another.
+func (c *conn) drop() {
+	if c.c == nil {
+		return
+	}
+	_ = c.c.Close() // dead anyway
+	c.c, c.stmts = nil, nil
 }
 
 func (c *conn) close() error {
-	for _, st := range c.stmts {
-		_ = st.Close() // says only again how its last run went
+	if c.c == nil {
+		return nil
+	}
+	if c.engine.alone() {
+		for _, st := range c.stmts {
+			_ = st.Close() // says only again how its last run went
+		}
 	}
 	return c.c.Close()
 }
@@ -67,7 +100,10 @@ func (c *conn) prepare(query string) (*statement, error) {
 	if st, found := c.stmts[query]; found {
 		return st, nil
 	}
-	s, err := c.c.PrepareContext(context.Background(), query)
+	if c.c == nil {
+		return nil, errNoConnection
+	}
+	s, err := c.c.PrepareContext(c.ctx, query)
 	if err != nil {
 		return nil, fmt.Errorf("prepare %q: %w", query, err)
 	}
@@ -80,9 +116,12 @@ func (c *conn) prepare(query string) (*statement, error) {
 	return st, nil
 }
 
-func (st *statement) bind(args []any) []driver.NamedValue {
+func (c *conn) bind(st *statement, args []any) []driver.NamedValue {
 	st.args = st.args[:0]
 	for i, a := range args {
+		if text, ok := a.(string); ok && !c.engine.alone() {
+			a = escaped(text)
+		}
 		st.args = append(st.args, driver.NamedValue{Ordinal: i + 1, Value: a})
 	}
 	return st.args
@@ -94,11 +133,28 @@ func (c *conn) exec(query string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	res, err := st.ExecContext(context.Background(), st.bind(args))
+	res, err := st.ExecContext(c.ctx, c.bind(st, args))
 	if err != nil {
 		return 0, fmt.Errorf("run %q: %w", query, err)
 	}
 	return res.RowsAffected()
+}
+
+// many runs a statement once for each args, in one go where the database is far,
+// and returns how many rows each changed. Outside of a transaction it is one.
+func (c *conn) many(query string, all [][]any) ([]int64, error) {
+	if p, ok := c.engine.(pipeliner); ok {
+		return p.pipeline(c, query, all)
+	}
+	counts := make([]int64, len(all))
+	for i, args := range all {
+		n, err := c.exec(query, args...)
+		if err != nil {
+			return nil, err
+		}
+		counts[i] = n
+	}
+	return counts, nil
 }
 
 // each shows every row of a query to see. The row is see's only until it
@@ -108,11 +164,11 @@ func (c *conn) each(see func(*row) error, query string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	rows, err := st.QueryContext(context.Background(), st.bind(args))
+	rows, err := st.QueryContext(c.ctx, c.bind(st, args))
 	if err != nil {
 		return fmt.Errorf("run %q: %w", query, err)
 	}
-	err = st.scan(rows, see)
+	err = st.scan(rows, !c.engine.alone(), see)
 	if closed := rows.Close(); err == nil {
 		err = closed
 	}
@@ -122,7 +178,7 @@ func (c *conn) each(see func(*row) error, query string, args ...any) error {
 	return nil
 }
 
-func (st *statement) scan(rows driver.Rows, see func(*row) error) error {
+func (st *statement) scan(rows driver.Rows, far bool, see func(*row) error) error {
 	if st.vals == nil {
 		st.vals = make([]driver.Value, len(rows.Columns()))
 	}
@@ -134,7 +190,7 @@ func (st *statement) scan(rows driver.Rows, see func(*row) error) error {
 		if err != nil {
 			return err
 		}
-		r := row{vals: st.vals}
+		r := row{vals: st.vals, far: far}
 		if err := see(&r); err != nil {
 			return err
 		}
@@ -158,122 +214,4 @@ func (c *conn) one(see func(*row), query string, args ...any) (found bool, err e
 func (c *conn) number(query string, args ...any) (n int64, err error) {
 	_, err = c.one(func(r *row) { n = r.int() }, query, args...)
 	return n, err
-}
-
-// row is read column by column, from the left. NULL is the zero value. The first
-// column that is not what it should be sets err.
-type row struct {
-	vals []driver.Value
-	at   int
-	err  error
-}
-
-func (r *row) next() any {
-	v := r.vals[r.at]
-	r.at++
-	return v
-}
-
-func (r *row) skip(columns int) { r.at += columns }
-
-// missing reports whether the next column is NULL: an outer join found nothing.
-func (r *row) missing() bool { return r.vals[r.at] == nil }
-
-func (r *row) text() string {
-	switch v := r.next().(type) {
-	case nil:
-		return ""
-	case string:
-		return v
-	default:
-		r.fail("text", v)
-		return ""
-	}
-}
-
-func (r *row) int() int64 {
-	switch v := r.next().(type) {
-	case nil:
-		return 0
-	case int64:
-		return v
-	default:
-		r.fail("an integer", v)
-		return 0
-	}
-}
-
-func (r *row) bytes() []byte {
-	switch v := r.next().(type) {
-	case nil:
-		return nil
-	case []byte:
-		return v
-	default:
-		r.fail("bytes", v)
-		return nil
-	}
-}
-
-func (r *row) digest() (d opaque.Digest) {
-	b := r.bytes()
-	if b != nil && copy(d[:], b) != len(d) {
-		r.fail("a digest", b)
-	}
-	return d
-}
-
-func (r *row) time() time.Time { return time.UnixMicro(r.int()).UTC() }
-
-func (r *row) list() (l []string) {
-	text := r.text()
-	if l, ok := plainList(text); ok {
-		return l
-	}
-	r.decode(text, &l)
-	return l
-}
-
-// plainList reads a list of texts in which nothing is escaped, as almost all are.
-func plainList(text string) (l []string, ok bool) {
-	inner, opened := strings.CutPrefix(text, `["`)
-	inner, closed := strings.CutSuffix(inner, `"]`)
-	if !opened || !closed || strings.IndexByte(inner, '\\') >= 0 {
-		return nil, false
-	}
-	l = strings.Split(inner, `","`)
-	for _, s := range l {
-		if strings.IndexByte(s, '"') >= 0 {
-			return nil, false
-		}
-	}
-	return l, true
-}
-
-func (r *row) decode(text string, into any) {
-	if err := json.Unmarshal([]byte(text), into); err != nil && r.err == nil {
-		r.err = fmt.Errorf("column %d: %w", r.at, err)
-	}
-}
-
-func (r *row) fail(want string, got any) {
-	if r.err == nil {
-		r.err = fmt.Errorf("column %d is a %T, not %s", r.at, got, want)
-	}
-}
-
-// micros is a time as it is stored. The zero time is a number like any other, far
-// before 1970, and comes back as itself.
-func micros(t time.Time) int64 { return t.UnixMicro() }
-
-// when is a time as it comes back.
-func when(t time.Time) time.Time { return time.UnixMicro(micros(t)).UTC() }
-
-// list is a list as it is stored. nil and empty stay apart.
-func list(l []string) string {
-	text, err := json.Marshal(l)
-	if err != nil {
-		panic(err) // strings always encode
-	}
-	return string(text)
 }

@@ -33,7 +33,9 @@ var (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if *childPath == "" {
-		os.Exit(m.Run())
+		code := m.Run()
+		process.End()
+		os.Exit(code)
 	}
 	if err := child(); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -1,5 +1,6 @@
-// Package sqlstore keeps everything in one SQL database, SQLite for now. Nothing
-// is acknowledged before it is on disk.
+// Package sqlstore keeps everything in one SQL database: a file of SQLite, or a
+// server of PostgreSQL that several nodes share. Nothing is acknowledged before it
+// is on disk.
 //
 // Changes queue up for one goroutine, which owns the only connection that
 // writes. It takes what is waiting, runs it in one transaction, each change in a
@@ -10,11 +11,17 @@
 //	                      +-failed-> roll back ---+
 //
 // A change that fails never takes its neighbors along; a commit that fails fails
-// them all. After an I/O error nothing is written any more (see ErrBroken): a
-// second try may report as written what the first one lost.
+// them all. After an I/O error of a file nothing is written any more (see
+// ErrBroken): a second try may report as written what the first one lost.
+//
+// The statements are one text for both. What differs is an engine: how to connect,
+// how one writes alone, and what errors mean. With a server the transaction that
+// writes holds a lock among all nodes, and a connection that is lost is made anew.
 //
 // Reads have their own connections and see the last commit. Whatever must be
 // read at one moment is read by one statement.
+//
+// Sessions alone can have a database of their own (OpenSessions).
 //
 // What the log and its positions need stands in columns; a registered thing
 // (user, client, API, role) is a row of its keys, its version and one JSON

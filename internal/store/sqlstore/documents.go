@@ -10,6 +10,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/role"
+	"github.com/wafer-auth/wafer/verify/bound"
 	"github.com/wafer-auth/wafer/verify/jose"
 )
 
@@ -54,6 +55,7 @@ type clientDocument struct {
 	Grants       []string            `json:"grants"`
 	APIs         map[string][]string `json:"apis"`
 	Serves       []string            `json:"serves"`
+	Bind         bound.Policy        `json:"bind,omitzero"`
 	Disabled     bool                `json:"disabled"`
 	CreatedAt    time.Time           `json:"created_at"`
 	UpdatedAt    time.Time           `json:"updated_at"`

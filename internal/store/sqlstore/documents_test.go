@@ -72,7 +72,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir()+"/wafer.db")
 	queries := append(sqlstore.Ends(), sqlstore.Snapshots...)
-	queries = append(queries, sqlstore.NewestOf(7))
+	queries = append(append(queries, sqlstore.Tables()...), sqlstore.NewestOf(7))
 	for _, query := range queries {
 		steps, err := s.Plan(t.Context(), query)
 		if err != nil {

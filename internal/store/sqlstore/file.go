@@ -1,9 +1,6 @@
 package sqlstore
 
 import (
-	"context"
-	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-
-	"github.com/pressly/goose/v3"
 )
 
 // secureFile makes an empty database file that only its owner can read, or looks
@@ -143,30 +138,4 @@ func recent(version string) bool {
 		}
 	}
 	return true
-}
-
-//go:embed migrations
-var migrations embed.FS
-
-// migrate brings the tables up to date. Tables of a later release are left as
-// they are: a release works on the tables of the next.
-func migrate(ctx context.Context, path string) (err error) {
-	files, err := fs.Sub(migrations, "migrations/sqlite")
-	if err != nil {
-		return err
-	}
-	db, err := sql.Open("sqlite", source(path, forWriting))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	db.SetMaxOpenConns(1)
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true))
-	if err != nil {
-		return fmt.Errorf("read migrations: %w", err)
-	}
-	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	return nil
 }

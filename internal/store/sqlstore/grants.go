@@ -29,35 +29,42 @@ func (s *Store) AddGrant(ctx context.Context, g grant.Grant, fx revoke.Effects) 
 		if err != nil {
 			return err
 		}
-		n, err := c.exec(`INSERT INTO grants (id, session_id, user_id, client_id, api_id, scopes, created_at, expires_at, gen, rotated_at, replays)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`,
-			g.ID, g.SessionID, g.UserID, g.ClientID, g.APIID, list(g.Scopes), micros(g.CreatedAt), micros(g.ExpiresAt), int64(g.Gen),
-			micros(g.RotatedAt), int64(g.Replays))
-		return free("grant id", n, err)
+		return c.putGrant(g)
 	})
 }
 
-// ChangeGrant implements grant.Store. It has the only place where code of the
-// caller runs inside a transaction; decide is pure.
+func (c *conn) putGrant(g grant.Grant) error {
+	n, err := c.exec(`INSERT INTO grants (id, session_id, user_id, client_id, api_id, scopes, created_at, expires_at, gen, rotated_at, replays)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`,
+		g.ID, g.SessionID, g.UserID, g.ClientID, g.APIID, texts(g.Scopes), micros(g.CreatedAt), micros(g.ExpiresAt), int64(g.Gen),
+		micros(g.RotatedAt), int64(g.Replays))
+	return free("grant id", n, err)
+}
+
+// ChangeGrant implements grant.Store.
 func (s *Store) ChangeGrant(ctx context.Context, grantID string, decide func(grant.State) grant.Change) error {
-	return s.insist(ctx, revoke.Effects{}, func(c *conn) error {
-		st, err := s.snapshot(c, grant.Query{GrantID: grantID})
+	return s.insist(ctx, revoke.Effects{}, func(c *conn) error { return s.changeGrant(c, grantID, decide) })
+}
+
+// changeGrant is the only place where code of the caller runs inside a
+// transaction; decide is pure.
+func (s *Store) changeGrant(c *conn, grantID string, decide func(grant.State) grant.Change) error {
+	st, err := s.snapshot(c, grant.Query{GrantID: grantID})
+	if err != nil {
+		return err
+	}
+	ch := decide(st)
+	if err := c.guard(ch.Effects.Guard); err != nil {
+		return err
+	}
+	if st.Grant != nil && ch.Next != nil {
+		_, err := c.exec("UPDATE grants SET scopes = $2, gen = $3, rotated_at = $4, replays = $5 WHERE id = $1",
+			grantID, texts(ch.Next.Scopes), int64(ch.Next.Gen), micros(ch.Next.RotatedAt), int64(ch.Next.Replays))
 		if err != nil {
 			return err
 		}
-		ch := decide(st)
-		if err := c.guard(ch.Effects.Guard); err != nil {
-			return err
-		}
-		if st.Grant != nil && ch.Next != nil {
-			_, err := c.exec("UPDATE grants SET scopes = $2, gen = $3, rotated_at = $4, replays = $5 WHERE id = $1",
-				grantID, list(ch.Next.Scopes), int64(ch.Next.Gen), micros(ch.Next.RotatedAt), int64(ch.Next.Replays))
-			if err != nil {
-				return err
-			}
-		}
-		return c.apply(ch.Effects)
-	})
+	}
+	return c.apply(ch.Effects)
 }
 
 const tokenColumns = "SELECT digest, id, grant_id, session_id, user_id, client_id, api_id, claims, expires_at FROM tokens "
@@ -65,19 +72,28 @@ const tokenColumns = "SELECT digest, id, grant_id, session_id, user_id, client_i
 // AddToken implements grant.Store.
 func (s *Store) AddToken(ctx context.Context, t grant.AccessToken) (bool, error) {
 	return s.report(ctx, revoke.Effects{}, func(c *conn) error {
-		err := once(c.number(`SELECT count(*) FROM clients WHERE id = $4
-				AND ($1 = '' OR EXISTS (SELECT 1 FROM grants WHERE id = $1))
-				AND ($2 = '' OR EXISTS (SELECT 1 FROM sessions WHERE id = $2))
-				AND ($3 = '' OR EXISTS (SELECT 1 FROM users WHERE id = $3))`,
-			t.GrantID, t.SessionID, t.UserID, t.ClientID))
-		if err != nil {
-			return err
+		if t.SessionID != "" {
+			if err := once(c.number("SELECT count(*) FROM sessions WHERE id = $1", t.SessionID)); err != nil {
+				return err
+			}
 		}
-		n, err := c.exec(`INSERT INTO tokens (digest, id, grant_id, session_id, user_id, client_id, api_id, claims, expires_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
-			t.Digest[:], t.ID, t.GrantID, t.SessionID, t.UserID, t.ClientID, t.APIID, blob(t.Claims), micros(t.ExpiresAt))
-		return free("token digest", n, err)
+		return c.putToken(t)
 	})
+}
+
+// putToken adds a token whose session is known to be there.
+func (c *conn) putToken(t grant.AccessToken) error {
+	err := once(c.number(`SELECT count(*) FROM clients WHERE id = $3
+			AND ($1 = '' OR EXISTS (SELECT 1 FROM grants WHERE id = $1))
+			AND ($2 = '' OR EXISTS (SELECT 1 FROM users WHERE id = $2))`,
+		t.GrantID, t.UserID, t.ClientID))
+	if err != nil {
+		return err
+	}
+	n, err := c.exec(`INSERT INTO tokens (digest, id, grant_id, session_id, user_id, client_id, api_id, claims, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
+		t.Digest[:], t.ID, t.GrantID, t.SessionID, t.UserID, t.ClientID, t.APIID, blob(t.Claims), micros(t.ExpiresAt))
+	return free("token digest", n, err)
 }
 
 // blob is bytes as they are stored: nil is NULL.

@@ -11,18 +11,16 @@ import (
 )
 
 // Keys implements keyring.Store.
-func (s *Store) Keys(ctx context.Context) (out []keyring.Record, err error) {
-	err = s.read(ctx, func(c *conn) error {
-		return c.each(func(r *row) error {
-			out = append(out, keyring.Record{
-				ID: r.text(), API: r.text(), Alg: jose.Algorithm(r.text()), State: keyring.State(r.text()), CreatedAt: r.time(),
-				ActiveAt: r.time(), RetiredAt: r.time(), RemovedAt: r.time(), ReadAt: r.time(), Public: r.bytes(), Sealed: r.bytes(),
-			})
-			return nil
-		}, `SELECT id, api_id, alg, state, created_at, active_at, retired_at, removed_at, read_at, public, sealed
-			FROM keys ORDER BY created_at, id`)
-	})
-	return out, err
+func (s *Store) Keys(ctx context.Context) ([]keyring.Record, error) {
+	return list(ctx, s.database, (*row).key, `SELECT id, api_id, alg, state, created_at, active_at, retired_at, removed_at, read_at, public, sealed
+		FROM keys ORDER BY created_at, id`)
+}
+
+func (r *row) key() keyring.Record {
+	return keyring.Record{
+		ID: r.text(), API: r.text(), Alg: jose.Algorithm(r.text()), State: keyring.State(r.text()), CreatedAt: r.time(),
+		ActiveAt: r.time(), RetiredAt: r.time(), RemovedAt: r.time(), ReadAt: r.time(), Public: r.bytes(), Sealed: r.bytes(),
+	}
 }
 
 // ChangeKeys implements keyring.Store.
@@ -55,7 +53,7 @@ func (s *Store) ChangeKeys(ctx context.Context, add []keyring.Record, moves []ke
 
 // moveKeyTo says, for each state, what becomes of a key that comes into it.
 var moveKeyTo = map[keyring.State]string{
-	keyring.Announced: "UPDATE keys SET state = $3 WHERE id = $1 AND state = $2 AND $4 = $4",
+	keyring.Announced: "UPDATE keys SET state = $3 WHERE id = $1 AND state = $2 AND CAST($4 AS BIGINT) = CAST($4 AS BIGINT)",
 	keyring.Retired:   "UPDATE keys SET state = $3, retired_at = $4 WHERE id = $1 AND state = $2",
 	keyring.Removed:   "UPDATE keys SET state = $3, removed_at = $4, sealed = NULL WHERE id = $1 AND state = $2",
 	keyring.Active: `UPDATE keys SET state = $3, active_at = $4 WHERE id = $1 AND state = $2

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,6 +67,12 @@ func (c *conn) audit(events []audit.Event) error {
 	return nil
 }
 
+// hanging is what removes everything that hangs from a session.
+var hanging = []string{
+	"DELETE FROM tokens WHERE session_id = $1 AND session_id <> ''",
+	"DELETE FROM grants WHERE session_id = $1",
+}
+
 // ends is what an entry of each kind removes, children first.
 var ends = map[revoke.Kind][]string{
 	revoke.Token: {"DELETE FROM tokens WHERE id = $1"},
@@ -73,14 +80,10 @@ var ends = map[revoke.Kind][]string{
 		"DELETE FROM tokens WHERE grant_id = $1 AND grant_id <> ''",
 		"DELETE FROM grants WHERE id = $1",
 	},
-	revoke.Session: {
-		"DELETE FROM tokens WHERE session_id = $1 AND session_id <> ''",
-		"DELETE FROM grants WHERE session_id = $1",
-		"DELETE FROM sessions WHERE id = $1",
-	},
+	revoke.Session: append(slices.Clone(hanging), "DELETE FROM sessions WHERE id = $1"),
 	revoke.User: {
-		"DELETE FROM tokens WHERE session_id <> '' AND session_id IN (SELECT id FROM sessions WHERE user_id = $1)",
-		"DELETE FROM grants WHERE session_id IN (SELECT id FROM sessions WHERE user_id = $1)",
+		"DELETE FROM tokens WHERE user_id = $1 AND user_id <> ''",
+		"DELETE FROM grants WHERE user_id = $1",
 		"DELETE FROM sessions WHERE user_id = $1",
 	},
 	revoke.Client: {
@@ -154,7 +157,7 @@ func (s *Store) Covered(ctx context.Context, rsn int64, refs []revoke.Ref) (r re
 		}
 		return rsn
 	}
-	if v := s.view.Load(); v != nil {
+	if v := s.latest(); v != nil {
 		later := make([]revoke.Ref, 0, len(refs))
 		for _, ref := range refs {
 			if after(ref.Kind) < v.head {
@@ -184,15 +187,11 @@ func (c *conn) newest(refs []revoke.Ref, after func(revoke.Kind) int64) (r revok
 	for len(refs) > 0 {
 		some := refs[:min(len(refs), refsMost)]
 		refs = refs[len(some):]
-		args := make([]any, 0, 3*len(some))
-		for _, ref := range some {
-			args = append(args, string(ref.Kind), ref.Key, after(ref.Kind))
-		}
 		_, err := c.one(func(row *row) {
 			if one := row.recorded(); one.Seq > r.Seq {
 				r, found = one, true
 			}
-		}, newestOf[len(some)], args...)
+		}, newestOf[len(some)], probes(some, after)...)
 		if err != nil {
 			return revoke.Recorded{}, false, err
 		}
@@ -200,16 +199,29 @@ func (c *conn) newest(refs []revoke.Ref, after func(revoke.Kind) int64) (r revok
 	return r, found, nil
 }
 
+// probes are the arguments of probeOf.
+func probes(refs []revoke.Ref, after func(revoke.Kind) int64) []any {
+	args := make([]any, 0, 3*len(refs))
+	for _, ref := range refs {
+		args = append(args, string(ref.Kind), ref.Key, after(ref.Kind))
+	}
+	return args
+}
+
+// probeOf is one probe of the index for each of n refs.
+func probeOf(n int) (all []string) {
+	for i := range n {
+		all = append(all, fmt.Sprintf(
+			"SELECT max(seq) AS seq FROM revocations WHERE kind = $%d AND key = $%d AND seq > $%d", 3*i+1, 3*i+2, 3*i+3))
+	}
+	return all
+}
+
 // newestOf is, for each number of refs, the statement that finds the newest
-// entry for any of them: one probe of the index for each.
+// entry for any of them.
 var newestOf = func() (queries [refsMost + 1]string) {
 	for n := range queries {
-		var probes []string
-		for i := range n {
-			probes = append(probes, fmt.Sprintf(
-				"SELECT max(seq) AS seq FROM revocations WHERE kind = $%d AND key = $%d AND seq > $%d", 3*i+1, 3*i+2, 3*i+3))
-		}
-		queries[n] = recorded + "WHERE seq = (SELECT max(seq) FROM (" + strings.Join(probes, " UNION ALL ") + ") AS found)"
+		queries[n] = recorded + "WHERE seq = (SELECT max(seq) FROM (" + strings.Join(probeOf(n), " UNION ALL ") + ") AS found)"
 	}
 	return queries
 }()
@@ -221,14 +233,8 @@ func (r *row) recorded() revoke.Recorded {
 }
 
 // Revocations implements revoke.Store.
-func (s *Store) Revocations(ctx context.Context, after int64, limit int) (out []revoke.Recorded, err error) {
-	err = s.read(ctx, func(c *conn) error {
-		return c.each(func(r *row) error {
-			out = append(out, r.recorded())
-			return nil
-		}, recorded+"WHERE seq > $1 ORDER BY seq LIMIT $2", after, atMost(limit))
-	})
-	return out, err
+func (s *Store) Revocations(ctx context.Context, after int64, limit int) ([]revoke.Recorded, error) {
+	return list(ctx, s.database, (*row).recorded, recorded+"WHERE seq > $1 ORDER BY seq LIMIT $2", after, atMost(limit))
 }
 
 // PurgeRevocations implements revoke.Store.
@@ -238,7 +244,8 @@ func (s *Store) PurgeRevocations(ctx context.Context, now time.Time) (int, error
 	})
 }
 
-// atMost is a limit as SQLite takes it: a negative one would be none at all.
+// atMost is a limit as databases take it: a negative one is none at all with SQLite,
+// and an error with PostgreSQL.
 func atMost(limit int) int64 { return int64(max(limit, 0)) }
 
 const unlimited = int(^uint(0) >> 1)
@@ -269,16 +276,15 @@ func (s *Store) Audit(ctx context.Context, events ...audit.Event) error {
 }
 
 // Events implements audit.Store.
-func (s *Store) Events(ctx context.Context, after int64, limit int) (out []audit.Event, err error) {
-	err = s.read(ctx, func(c *conn) error {
-		return c.each(func(r *row) error {
-			out = append(out, audit.Event{
-				Seq: r.int(), At: r.time(), Action: r.text(), Actor: r.text(), Target: r.text(), Client: r.text(),
-				Session: r.text(), Address: r.text(), Detail: r.text(),
-			})
-			return nil
-		}, "SELECT seq, at, action, actor, target, client, session, address, detail FROM events WHERE seq > $1 ORDER BY seq LIMIT $2",
-			after, atMost(limit))
-	})
-	return out, err
+func (s *Store) Events(ctx context.Context, after int64, limit int) ([]audit.Event, error) {
+	return list(ctx, s.database, (*row).event,
+		"SELECT seq, at, action, actor, target, client, session, address, detail FROM events WHERE seq > $1 ORDER BY seq LIMIT $2",
+		after, atMost(limit))
+}
+
+func (r *row) event() audit.Event {
+	return audit.Event{
+		Seq: r.int(), At: r.time(), Action: r.text(), Actor: r.text(), Target: r.text(), Client: r.text(),
+		Session: r.text(), Address: r.text(), Detail: r.text(),
+	}
 }

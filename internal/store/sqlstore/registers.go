@@ -97,14 +97,8 @@ func (g register[T]) get(ctx context.Context, s *Store, id string) (thing T, fou
 	return thing, found, err
 }
 
-func (g register[T]) page(ctx context.Context, s *Store, after string, limit int) (out []T, err error) {
-	err = s.read(ctx, func(c *conn) error {
-		return c.each(func(r *row) error {
-			out = append(out, g.read(r))
-			return nil
-		}, g.list, after, atMost(limit))
-	})
-	return out, err
+func (g register[T]) page(ctx context.Context, s *Store, after string, limit int) ([]T, error) {
+	return list(ctx, s.database, g.read, g.list, after, atMost(limit))
 }
 
 func (g register[T]) add(ctx context.Context, s *Store, thing T, fx revoke.Effects) error {

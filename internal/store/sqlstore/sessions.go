@@ -2,9 +2,9 @@ package sqlstore
 
 import (
 	"context"
+	"slices"
 	"time"
 
-	"github.com/wafer-auth/wafer/internal/fault"
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/session"
@@ -24,14 +24,12 @@ const sessionWidth = 13
 
 // StartSession implements session.Store.
 func (s *Store) StartSession(ctx context.Context, one session.Session, fx revoke.Effects) error {
-	return s.insist(ctx, fx, func(c *conn) error {
-		n, err := c.exec(`INSERT INTO sessions (id, secret, user_id, client_id, created_at, auth_time, amr, seen_at, idle_until,
-				expires_at, dead_at, address, agent, binding)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING`,
-			one.ID, one.Secret[:], one.UserID, one.ClientID, micros(one.CreatedAt), micros(one.AuthTime), list(one.AMR), micros(one.SeenAt),
-			micros(one.IdleUntil), micros(one.ExpiresAt), min(micros(one.IdleUntil), micros(one.ExpiresAt)), one.Address, one.Agent, one.Binding)
-		return free("session id or secret", n, err)
-	})
+	return s.insist(ctx, fx, func(c *conn) error { return c.putSession(one) })
+}
+
+func (c *conn) putSession(one session.Session) error {
+	n, err := c.exec("INSERT INTO sessions "+sessionValues(""), sessionArgs(one)...)
+	return free("session id or secret", n, err)
 }
 
 // SessionBySecret implements session.Store.
@@ -58,66 +56,30 @@ func (s *Store) SessionByID(ctx context.Context, id string) (one session.Session
 }
 
 // SessionsOf implements session.Store.
-func (s *Store) SessionsOf(ctx context.Context, userID string) (out []session.Session, err error) {
-	err = s.read(ctx, func(c *conn) error {
-		return c.each(func(r *row) error {
-			out = append(out, r.session())
-			return nil
-		}, "SELECT "+sessionColumns+" FROM sessions AS s WHERE s.user_id = $1 ORDER BY s.created_at DESC, s.id DESC", userID)
-	})
-	return out, err
+func (s *Store) SessionsOf(ctx context.Context, userID string) ([]session.Session, error) {
+	all, err := list(ctx, s.database, (*row).session, "SELECT "+sessionColumns+" FROM sessions AS s WHERE s.user_id = $1", userID)
+	slices.SortFunc(all, newest)
+	return all, err
 }
 
 // RenewSession implements session.Store.
 func (s *Store) RenewSession(ctx context.Context, old opaque.Digest, next session.Session, fx revoke.Effects) (bool, error) {
-	return s.report(ctx, fx, func(c *conn) error {
-		others, err := c.number("SELECT count(*) FROM sessions WHERE secret = $1 AND id <> $2", next.Secret[:], next.ID)
-		if err != nil {
-			return err
-		}
-		if others > 0 {
-			return fault.New(fault.Conflict, "The session secret is taken.")
-		}
-		idle := micros(next.IdleUntil)
-		return once(c.exec(`UPDATE sessions SET secret = $3, auth_time = $4, amr = $5, seen_at = $6, idle_until = $7,
-				dead_at = CASE WHEN $7 < expires_at THEN $7 ELSE expires_at END
-			WHERE id = $1 AND secret = $2 AND dead_at > $6`,
-			next.ID, old[:], next.Secret[:], micros(next.AuthTime), list(next.AMR), micros(next.SeenAt), idle))
-	})
+	return s.report(ctx, fx, func(c *conn) error { return c.renew(&inTruth, old, next) })
 }
 
 // TouchSessions implements session.Store.
 func (s *Store) TouchSessions(ctx context.Context, touches []session.Touch) (n int, err error) {
 	err = s.write(ctx, func(c *conn) error {
-		n = 0
-		for _, t := range touches {
-			one, err := c.touch(t)
-			if err != nil {
-				return err
-			}
-			n += int(one)
-		}
-		return nil
+		n, err = c.touch(&inTruth, touches)
+		return err
 	})
 	return n, err
-}
-
-func (c *conn) touch(t session.Touch) (int64, error) {
-	return c.exec(`UPDATE sessions SET
-			seen_at = CASE WHEN seen_at < $2 THEN $2 ELSE seen_at END,
-			idle_until = CASE WHEN idle_until < $3 THEN $3 ELSE idle_until END,
-			dead_at = CASE WHEN $3 <= dead_at THEN dead_at WHEN $3 < expires_at THEN $3 ELSE expires_at END
-		WHERE id = $1 AND dead_at > $2`, t.ID, micros(t.Seen), micros(t.IdleUntil))
 }
 
 // PurgeSessions implements session.Store.
 func (s *Store) PurgeSessions(ctx context.Context, now time.Time, limit int) (int, error) {
 	return s.purge(ctx, limit, func(c *conn, most int) (int64, error) {
-		var ids []string
-		err := c.each(func(r *row) error {
-			ids = append(ids, r.text())
-			return nil
-		}, "SELECT id FROM sessions WHERE dead_at <= $1 ORDER BY dead_at LIMIT $2", micros(now), int64(most))
+		ids, err := c.ids(inTruth.dead, micros(now), hour(now), int64(most))
 		if err != nil {
 			return 0, err
 		}

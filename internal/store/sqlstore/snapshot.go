@@ -146,7 +146,7 @@ func (s *Store) readWhole(c *conn, form shape, key any, q grant.Query) (st grant
 			return cmp.Compare(slices.Index(st.User.Roles, a.ID), slices.Index(st.User.Roles, b.ID))
 		})
 	}
-	s.remember(&st, generation)
+	s.remember(c, &st, generation)
 	return st, nil
 }
 

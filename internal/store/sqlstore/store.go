@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"sync"
 	"sync/atomic"
 
 	"github.com/wafer-auth/wafer/internal/api"
@@ -16,27 +14,26 @@ import (
 	"github.com/wafer-auth/wafer/internal/store"
 )
 
-var _ store.Store = (*Store)(nil)
+var _ store.Truth = (*Store)(nil)
 
-// Config says where a store is.
+// Config says where a database is: in a file of SQLite, or with a server of
+// PostgreSQL.
 type Config struct {
 	// Path is the database file. It is made when it is not there, readable by
 	// its owner alone; its folder must be there.
 	Path string
-	// Readers is how many reads run at once. Default 4.
+	// URL is a server and a database there, as in libpq:
+	// postgres://user@host:5432/name. Path is then not used. The database must
+	// be there, with encoding UTF8, and the user must be allowed to make tables.
+	URL string
+	// Readers is how many reads run at once. Default 4, and 8 with a server.
 	Readers int
 }
 
 // Store is a store in a database. Make one with Open.
 type Store struct {
-	lock    *os.File
-	writer  *writer
-	view    atomic.Pointer[view]
-	readers chan *conn
-	count   int
-	closing chan struct{}
-	close   sync.Once
-	closed  error
+	*database
+	view atomic.Pointer[view]
 
 	clients register[client.Client]
 	apis    register[api.API]
@@ -44,52 +41,53 @@ type Store struct {
 }
 
 // Open opens a store, makes its tables when they are not there, and brings
-// older ones up to date. A file that another Store has open is ErrLocked. Close
-// it.
+// older ones up to date. A file that another Store has open is ErrLocked; a
+// server serves any number. Close it.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	if c.Readers <= 0 {
-		c.Readers = 4
+	s := &Store{clients: clientRegister(), apis: apiRegister(), roles: roleRegister()}
+	var err error
+	if c.URL != "" {
+		err = s.openFar(ctx, c)
+	} else {
+		err = s.openFile(ctx, c)
 	}
-	if err := secureFile(c.Path); err != nil {
+	if err != nil {
 		return nil, err
-	}
-	s := &Store{
-		readers: make(chan *conn, c.Readers), closing: make(chan struct{}),
-		clients: clientRegister(), apis: apiRegister(), roles: roleRegister(),
-	}
-	if err := s.open(ctx, c); err != nil {
-		return nil, errors.Join(fmt.Errorf("open database %s: %w", c.Path, err), s.release())
 	}
 	go s.writer.loop()
 	return s, nil
 }
 
-func (s *Store) open(ctx context.Context, c Config) (err error) {
-	if s.lock, err = lockFile(c.Path); err != nil {
-		return err
-	}
-	one, err := dial(source(c.Path, forWriting))
+func (s *Store) openFile(ctx context.Context, c Config) error {
+	d, err := openFile(ctx, c, truthFile)
 	if err != nil {
 		return err
 	}
-	s.writer = newWriter(one, &s.view)
-	if err := checkVersion(one); err != nil {
-		return err
+	s.database = d
+	s.writer.settle = s.settle
+	first, err := d.writer.conn.look(nil)
+	if err != nil {
+		return errors.Join(err, d.release())
 	}
-	if err := migrate(ctx, c.Path); err != nil {
-		return err
-	}
-	for range c.Readers {
-		one, err := dial(source(c.Path, forReading))
-		if err != nil {
-			return err
-		}
-		s.readers <- one
-		s.count++
-	}
-	first, err := one.look(nil)
 	s.view.Store(first)
-	return err
+	return nil
+}
+
+func (s *Store) openFar(ctx context.Context, c Config) error {
+	d, err := openFar(ctx, c, truthFar)
+	if err != nil {
+		return err
+	}
+	s.database = d
+	d.writer = newWriter(newConn(d.engine))
+	// A lost connection may be a lost server, whose successor counts again from
+	// an earlier number.
+	forget := func() { s.view.Store(nil) }
+	d.writer.conn.made = forget
+	if err := errors.Join(d.writer.conn.connect(), d.fill(forget)); err != nil {
+		return errors.Join(fmt.Errorf("open database %s: %w", d.engine.(*far).place(), err), d.release())
+	}
+	return nil
 }
 
 // Ping reads, and writes for real: it fails on a full disk and after ErrBroken.
@@ -101,67 +99,6 @@ func (s *Store) Ping(ctx context.Context) error {
 		_, err := c.exec("UPDATE counters SET value = value WHERE name = 'events'")
 		return err
 	})
-}
-
-// Close writes what is queued, refuses all else, waits for reads under way, and
-// closes the database.
-func (s *Store) Close() error {
-	s.close.Do(func() {
-		s.writer.close()
-		close(s.closing)
-		s.closed = s.release()
-	})
-	return s.closed
-}
-
-// release closes what open has opened.
-func (s *Store) release() error {
-	var errs []error
-	for range s.count {
-		c := <-s.readers
-		errs = append(errs, c.close())
-	}
-	if s.writer != nil {
-		errs = append(errs, s.writer.conn.close()) // the last one folds the log into the file
-	}
-	if s.lock != nil {
-		errs = append(errs, s.lock.Close())
-	}
-	return errors.Join(errs...)
-}
-
-// usable refuses a reader who has left, and everybody once the store is closed.
-func (s *Store) usable(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	select {
-	case <-s.closing:
-		return ErrClosed
-	default:
-		return nil
-	}
-}
-
-// read lends a connection that sees the last commit.
-func (s *Store) read(ctx context.Context, look func(*conn) error) error {
-	if err := s.usable(ctx); err != nil {
-		return err
-	}
-	select {
-	case c := <-s.readers:
-		defer func() { s.readers <- c }()
-		return look(c)
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.closing:
-		return ErrClosed
-	}
-}
-
-// write makes a change of its own.
-func (s *Store) write(ctx context.Context, change func(*conn) error) error {
-	return s.writer.do(ctx, change)
 }
 
 // errRefused is what a change returns when its condition does not hold. Whatever

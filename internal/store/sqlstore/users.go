@@ -69,14 +69,8 @@ func (s *Store) user(ctx context.Context, query, key string) (u account.User, fo
 }
 
 // Users implements admin.UserStore.
-func (s *Store) Users(ctx context.Context, after string, limit int) (out []account.User, err error) {
-	err = s.read(ctx, func(c *conn) error {
-		return c.each(func(r *row) error {
-			out = append(out, r.user())
-			return nil
-		}, userColumns+"WHERE id > $1 ORDER BY id LIMIT $2", after, atMost(limit))
-	})
-	return out, err
+func (s *Store) Users(ctx context.Context, after string, limit int) ([]account.User, error) {
+	return list(ctx, s.database, (*row).user, userColumns+"WHERE id > $1 ORDER BY id LIMIT $2", after, atMost(limit))
 }
 
 // ChangeUser implements admin.UserStore.

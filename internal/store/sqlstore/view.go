@@ -27,8 +27,12 @@ import (
 // triggers that count, what the statement itself would have read. Otherwise it
 // reads them. This holds inside the writer's own transaction too: what it has not
 // committed counts there, and is never the number of a view.
+//
+// On a server, where other nodes write as well, only the second half is left: a
+// view has no head, every state is read with a statement, and a statement that
+// shows another number makes the view start anew.
 type view struct {
-	head  int64
+	head  int64 // of a file
 	known *known
 }
 
@@ -62,9 +66,30 @@ func (c *conn) look(last *view) (*view, error) {
 	return next, nil
 }
 
+// settle reads, before a commit, the view that it will make true, and returns what
+// puts it in place. Without a connection it forgets the last one: nobody knows
+// what a failed commit left.
+func (s *Store) settle(c *conn) (publish func(), err error) {
+	if c == nil {
+		s.view.Store(nil)
+		return nil, nil
+	}
+	next, err := c.look(s.view.Load())
+	return func() { s.view.Store(next) }, err
+}
+
+// latest is the view of the last commit, nil when somebody else may have committed
+// since or nothing is known.
+func (s *Store) latest() *view {
+	if !s.engine.alone() {
+		return nil
+	}
+	return s.view.Load()
+}
+
 // recall answers a query of clients and APIs alone. It gives copies.
 func (s *Store) recall(q grant.Query) (st grant.State, ok bool) {
-	v := s.view.Load()
+	v := s.latest()
 	if v == nil || q.GrantID != "" || q.SessionID != "" || q.UserID != "" || !q.SessionSecret.IsZero() {
 		return grant.State{}, false
 	}
@@ -103,22 +128,52 @@ func (s *Store) fill(st *grant.State, k *known, clientID, apiID string) bool {
 	return true
 }
 
-// remember keeps the rows of the registers of a state that was read when they had
-// changed generation times.
-func (s *Store) remember(st *grant.State, generation int64) {
-	v := s.view.Load()
-	if v == nil || v.known.generation != generation {
-		return
-	}
+// remember keeps the rows of the registers of a state that c has read when they
+// had changed generation times.
+func (s *Store) remember(c *conn, st *grant.State, generation int64) {
+	var rows []func(*known)
 	if st.Client != nil {
-		v.known.clients.put(st.Client.ID, s.clients.memo.clone(*st.Client))
+		one := s.clients.memo.clone(*st.Client)
+		rows = append(rows, func(k *known) { k.clients.put(one.ID, one) })
 	}
 	if st.API != nil {
-		v.known.apis.put(st.API.ID, s.apis.memo.clone(*st.API))
+		one := s.apis.memo.clone(*st.API)
+		rows = append(rows, func(k *known) { k.apis.put(one.ID, one) })
 	}
 	for _, r := range st.Roles {
-		v.known.roles.put(r.ID, s.roles.memo.clone(r))
+		one := s.roles.memo.clone(r)
+		rows = append(rows, func(k *known) { k.roles.put(one.ID, one) })
 	}
+	keep := func() {
+		if v := s.viewOf(generation); v != nil {
+			for _, put := range rows {
+				put(v.known)
+			}
+		}
+	}
+	if c.writes && !s.engine.alone() {
+		// The number may be one that is not committed yet. Should it never be,
+		// another node gives it to other rows.
+		c.learnt = append(c.learnt, keep)
+		return
+	}
+	keep()
+}
+
+// viewOf is the view to which rows of a generation belong, nil without one.
+func (s *Store) viewOf(generation int64) *view {
+	v := s.view.Load()
+	if v != nil && v.known.generation == generation {
+		return v
+	}
+	if s.engine.alone() {
+		return nil // the writer makes views
+	}
+	next := &view{known: &known{generation: generation}}
+	if !s.view.CompareAndSwap(v, next) {
+		return nil
+	}
+	return next
 }
 
 // A shelf holds some rows of a register.

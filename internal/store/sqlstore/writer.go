@@ -7,9 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
-
 	"github.com/wafer-auth/wafer/internal/fault"
 )
 
@@ -19,10 +16,6 @@ var ErrClosed = errors.New("store is closed")
 // ErrBroken means that an earlier change met an I/O error. Nothing is written
 // until the store is opened again, which recovers what was acknowledged.
 var ErrBroken = errors.New("store stopped writing after an I/O error")
-
-// batchMost is how many changes share a transaction at most. It bounds how long
-// the first of them waits for the last.
-const batchMost = 256
 
 // A task is a change on its way through the writer.
 type task struct {
@@ -44,7 +37,7 @@ const (
 // writes.
 type writer struct {
 	conn     *conn
-	view     *atomic.Pointer[view] // what readers may take for the last commit
+	settle   func(*conn) (publish func(), err error) // see Store.settle; nil when nobody needs it
 	commit   func(*conn) error
 	wake     chan struct{}
 	finished chan struct{}
@@ -55,13 +48,9 @@ type writer struct {
 	closed bool
 }
 
-func newWriter(c *conn, v *atomic.Pointer[view]) *writer {
-	w := &writer{conn: c, view: v, wake: make(chan struct{}, 1), finished: make(chan struct{})}
-	w.commit = func(c *conn) error {
-		_, err := c.exec("COMMIT")
-		return err
-	}
-	return w
+func newWriter(c *conn) *writer {
+	c.writes = true
+	return &writer{conn: c, commit: c.engine.commit, wake: make(chan struct{}, 1), finished: make(chan struct{})}
 }
 
 // do queues a change and waits until it is durable, refused or failed. A context
@@ -107,7 +96,7 @@ func (w *writer) push(t *task) error {
 func (w *writer) take() []*task {
 	for {
 		w.mu.Lock()
-		n := min(len(w.queue), batchMost)
+		n := min(len(w.queue), w.conn.engine.most())
 		batch, closed := w.queue[:n:n], w.closed
 		w.queue = w.queue[n:]
 		w.mu.Unlock()
@@ -177,52 +166,128 @@ func claim(batch []*task) []*task {
 	return tasks
 }
 
-// transact commits the tasks that succeed. An error means that none is written.
+// transact commits the tasks that succeed. An error means that none is known to
+// be written.
 func (w *writer) transact(tasks []*task) (err error) {
 	if broken := w.broken.Load(); broken != nil {
 		return *broken
 	}
-	if _, err := w.conn.exec("BEGIN IMMEDIATE"); err != nil {
-		return fmt.Errorf("begin: %w", err)
-	}
+	c := w.conn
+	bound, cancel := c.engine.bound(context.Background())
+	defer cancel()
+	c.ctx, c.learnt = bound, nil
 	defer func() {
 		if err != nil {
-			w.view.Store(nil)              // nobody knows what a failed commit left
-			_, _ = w.conn.exec("ROLLBACK") // SQLite may have done so itself
+			w.undo()
 		}
+		c.ctx = context.Background()
 	}()
-	for _, t := range tasks {
-		if err := w.runInSavepoint(t); err != nil {
+	if err := w.begin(); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	if len(tasks) == 1 {
+		return w.runAlone(tasks[0])
+	}
+	if err := c.engine.script(c, "SAVEPOINT change"); err != nil {
+		return err
+	}
+	for i, t := range tasks {
+		if err := w.runInSavepoint(t, i == len(tasks)-1); err != nil {
 			return err
 		}
 	}
-	next, err := w.conn.look(w.view.Load())
-	if err != nil {
+	return w.finish()
+}
+
+// begin makes another connection when the last one turns out to be lost: nothing
+// was asked of it yet.
+func (w *writer) begin() error {
+	c := w.conn
+	there := c.c != nil
+	err := c.connect()
+	if err == nil {
+		err = c.engine.begin(c)
+	}
+	if err == nil || !there || !c.dead(err) {
 		return err
 	}
-	if err := w.commit(w.conn); err != nil {
+	c.drop()
+	if err := c.connect(); err != nil {
+		return err
+	}
+	return c.engine.begin(c)
+}
+
+// undo ends what is left of a transaction that failed.
+func (w *writer) undo() {
+	c := w.conn
+	if w.settle != nil {
+		w.settle(nil)
+	}
+	if c.c == nil {
+		return
+	}
+	err := c.engine.script(c, "ROLLBACK") // SQLite may have done so itself
+	if c.dead(err) || err != nil && !c.engine.alone() {
+		c.drop()
+	}
+}
+
+// finish commits. Before any of the callers hears of its change, so does whoever
+// reads from memory.
+func (w *writer) finish() error {
+	c := w.conn
+	publish := func() {}
+	if w.settle != nil {
+		var err error
+		if publish, err = w.settle(c); err != nil {
+			return err
+		}
+	}
+	if err := w.commit(c); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
-	w.view.Store(next) // before any of the callers hears of its change
+	publish()
+	for _, known := range c.learnt {
+		known()
+	}
 	return nil
 }
 
-// runInSavepoint runs one task. An error means that the transaction is lost.
-func (w *writer) runInSavepoint(t *task) error {
-	if _, err := w.conn.exec("SAVEPOINT change"); err != nil {
-		return err
+// runAlone runs a task that has the transaction for itself, and commits it.
+func (w *writer) runAlone(t *task) error {
+	c := w.conn
+	t.err = t.try(c)
+	if t.err == nil && t.panic == nil {
+		return w.finish()
 	}
-	t.err = t.try(w.conn)
+	if c.engine.ofStorage(t.err) || c.dead(t.err) {
+		return t.err
+	}
+	t.err = c.engine.explain(t.err)
+	return c.engine.script(c, "ROLLBACK")
+}
+
+// runInSavepoint runs one of several tasks, in a savepoint that is there already,
+// and makes the next one unless it is the last. An error means that the
+// transaction is lost.
+func (w *writer) runInSavepoint(t *task, last bool) error {
+	c := w.conn
+	t.err = t.try(c)
 	if t.err != nil || t.panic != nil {
-		if ofStorage(t.err) {
+		if c.engine.ofStorage(t.err) || c.dead(t.err) {
 			return t.err
 		}
-		if _, err := w.conn.exec("ROLLBACK TO change"); err != nil {
+		t.err = c.engine.explain(t.err)
+		if err := c.engine.script(c, "ROLLBACK TO change"); err != nil {
 			return errors.Join(t.err, err)
 		}
+		return nil // the savepoint is still there
 	}
-	_, err := w.conn.exec("RELEASE change")
-	return err
+	if last {
+		return nil // the commit takes it along
+	}
+	return c.engine.script(c, "RELEASE change", "SAVEPOINT change")
 }
 
 // try keeps a panic of the caller's own code from taking the writer along: it is
@@ -232,34 +297,12 @@ func (t *task) try(c *conn) error {
 	return t.run(c)
 }
 
-// unavailable is what callers get when nothing could be written. An error that
-// makes the state of the file doubtful ends all writing.
+// unavailable is what callers get when nothing is known to be written. An error
+// that makes the state of a file doubtful ends all writing.
 func (w *writer) unavailable(err error) error {
-	switch primary(err) {
-	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-		if w.broken.Load() == nil {
-			err = errors.Join(ErrBroken, err)
-			w.broken.Store(&err)
-		}
+	if w.conn.engine.breaks(err) && w.broken.Load() == nil {
+		err = errors.Join(ErrBroken, err)
+		w.broken.Store(&err)
 	}
 	return fault.Wrap(err, fault.Unavailable, "The server cannot write to its storage.")
-}
-
-// ofStorage reports whether an error is about the storage, not about the change
-// that met it: its neighbors would meet it too.
-func ofStorage(err error) bool {
-	switch primary(err) {
-	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
-		return true
-	}
-	return false
-}
-
-// primary is SQLite's primary result code in an error, 0 without one.
-func primary(err error) int {
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return 0
-	}
-	return e.Code() & 0xff
 }
