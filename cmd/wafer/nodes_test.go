@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -113,6 +116,24 @@ func TestNodesShareEverything(t *testing.T) {
 			racesAcross(t, c)
 		})
 	}
+}
+
+// move waits for sessions to have moved. A server that does not get there within a
+// minute says what it is at.
+func (c *child) move(place string) string {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
+	defer cancel()
+	var out, errs bytes.Buffer
+	code := run(ctx, []string{"--data", c.data, "session", "move", "--to", place}, terminal{in: strings.NewReader(""), out: &out, err: &errs})
+	if code != 0 {
+		if err := c.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
+			c.t.Error(err)
+		}
+		_ = c.cmd.Wait() // it says where it was
+		c.t.Fatalf("sessions do not move to %s: %s%s\n%s", place, &out, &errs, c.out)
+	}
+	return out.String()
 }
 
 // checkLate is check for when a lost answer may be older than the window in which
@@ -272,7 +293,7 @@ func TestMoveUnderLoadSignsNobodyOut(t *testing.T) {
 		c.kill()
 		<-moved
 		c = serveChild(t, data, port, args...)
-		out := mustWafer(t, "", "--data", data, "session", "move", "--to", place)
+		out := c.move(place)
 		t.Logf("to %s: %s", to, out)
 		wantText(t, out, "Sessions live in")
 		args = append([]string{"--apply", setup}, behindProxy...)

@@ -22,11 +22,12 @@ func quiet(l link) bool {
 		return false
 	}
 	silent := false
-	err = raw.Read(func(fd uintptr) bool {
+	// Control, not Read: the driver may have a reader of its own waiting on an idle
+	// connection, since a slow write, and Read would wait for that one for ever.
+	err = raw.Control(func(fd uintptr) {
 		var one [1]byte
 		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		silent = errors.Is(err, syscall.EAGAIN)
-		return true
 	})
 	return silent && err == nil
 }
