@@ -3,7 +3,7 @@ MODULES := . verify verify/interop bench
 
 GO        ?= go
 # What go test is given besides ./... ; without -race: make test TESTFLAGS=
-TESTFLAGS ?= -race
+TESTFLAGS ?= -race -timeout 20m
 # How long make fuzz stays with each target.
 FUZZTIME  ?= 10s
 # Which rows make bench measures, a regular expression; all when empty.
