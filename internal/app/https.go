@@ -21,7 +21,7 @@ func (a *App) openFront(o Options) error {
 	}
 	var err error
 	a.front, err = https.Open(https.Options{
-		Config: a.config, Folder: a.dir.file("tls"), Vault: o.Vault, Seal: a.root.Derive("tls vault"), Now: a.now, Log: a.log,
+		Config: a.config, Folder: a.dir.file("tls"), Vault: a.vaultFor(o), Seal: a.root.Derive("tls vault"), Now: a.now, Log: a.log,
 	})
 	return err
 }
