@@ -265,7 +265,8 @@ func damages() map[string]func(t *testing.T, h placed, path string, data []byte)
 		"too long": func(t *testing.T, _ placed, path string, data []byte) {
 			write(t, path, append(data, bytes.Repeat([]byte{' '}, 1<<20)...))
 		},
-		"another's name": func(t *testing.T, h placed, path string, _ []byte) {
+		"another's name": func(t *testing.T, _ placed, path string, _ []byte) { write(t, path, encode(t, record(9))) },
+		"a copy": func(t *testing.T, h placed, path string, _ []byte) {
 			data, err := os.ReadFile(h.Place("ses_1"))
 			if err != nil {
 				t.Fatal(err)

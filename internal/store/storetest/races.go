@@ -99,5 +99,5 @@ func startAgainstEnd(t *testing.T, s store.Store) {
 	must(t, err)
 	same(t, "sessions left", len(left), 0)
 	fx := revoke.Effects{Guard: &revoke.Guard{RSN: 1, Refs: []revoke.Ref{{Kind: revoke.User, Key: "ada"}}}}
-	must(t, s.StartSession(ctx, newSession("s1", "ada", "web"), fx))
+	must(t, s.StartSession(ctx, newSession("after", "ada", "web"), fx)) // an id is never given again
 }
