@@ -23,9 +23,7 @@ func (p *Process) Server(t testing.TB) *Server {
 	bin := need(t)
 	p.once.Do(func() {
 		// What is kept here ends with the process: nothing must survive a power cut.
-		if p.server, p.err = prepare(bin, []string{"fsync = off", "full_page_writes = off"}); p.err == nil {
-			p.err = p.server.start()
-		}
+		p.server, p.err = launch(bin, []string{"fsync = off", "full_page_writes = off"})
 	})
 	if p.err != nil {
 		t.Fatal(p.err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
@@ -31,6 +32,9 @@ type Server struct {
 	port  int
 	owner *syscall.Credential // nil for who we are
 	pid   int                 // of the postmaster, 0 when it does not run
+
+	watcher *exec.Cmd
+	alive   io.Closer
 }
 
 // Start runs a server of the test's own, which ends with the test. Settings are
@@ -38,10 +42,7 @@ type Server struct {
 func Start(t testing.TB, settings ...string) *Server {
 	t.Helper()
 	bin := need(t)
-	s, err := prepare(bin, settings)
-	if err == nil {
-		err = s.start()
-	}
+	s, err := launch(bin, settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,6 +52,18 @@ func Start(t testing.TB, settings ...string) *Server {
 		}
 	})
 	return s
+}
+
+// launch makes a server and runs it.
+func launch(bin string, settings []string) (*Server, error) {
+	s, err := prepare(bin, settings)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(s.watch(), s.start()); err != nil {
+		return nil, errors.Join(err, s.remove())
+	}
+	return s, nil
 }
 
 // need finds the programs, or ends the test.
@@ -222,7 +235,7 @@ func (s *Server) remove() error {
 	if s.pid != 0 {
 		s.signal(syscall.SIGCONT)
 	}
-	return errors.Join(s.stop("immediate"), os.RemoveAll(s.dir))
+	return errors.Join(s.stop("immediate"), s.unwatch(), os.RemoveAll(s.dir))
 }
 
 // Start runs the server again, on the same port.
