@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -56,9 +58,10 @@ var errNotInstalled = errors.New("not installed")
 
 // withRig measures one kind of store, or says why it did not.
 func withRig(k sessionKind, name string, report func(figure), measure func(context.Context, *rig, string, func(figure)) error) (err error) {
-	ctx, cancel := context.WithCancel(context.Background())
+	// Who is interrupted takes the servers along that he has started.
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer cancel()
-	r, err := newRig(ctx, k)
+	r, err := newRig(k)
 	if errors.Is(err, errNotInstalled) {
 		fmt.Fprintf(os.Stderr, "%s: NOT MEASURED: %v\n", name, err)
 		return nil
@@ -133,38 +136,58 @@ func compareCPU(row string, requests float64, p *peer, ours contender, theirs fu
 const wallRounds = 5
 
 // compareWall lets many callers at once ask ours and the peer, in turn, and reports
-// the time that passes for each request.
+// the time that passes for each request, and the CPU time of this process.
 func compareWall(row string, p *peer, ours, theirs func() error, flush func() error, report func(figure)) error {
-	var a, b []float64
+	var mine, his spans
 	for round := range wallRounds + 1 {
-		mine, err := wallPerCall(ours, flush)
+		a, err := wallPerCall(ours, flush)
 		if err != nil {
 			return fmt.Errorf("wafer: %w", err)
 		}
-		his, err := wallPerCall(theirs, nil)
+		b, err := wallPerCall(theirs, nil)
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 		if round > 0 {
-			a, b = append(a, mine), append(b, his)
+			mine, his = append(mine, a), append(his, b)
 		}
 	}
-	unit := fmt.Sprintf("us, %d callers", callers)
-	report(figure{row + ", wafer", median(a) / 1000, unit, "", wallRounds})
-	report(figure{row + ", " + p.name, median(b) / 1000, unit, "", wallRounds})
-	report(figure{row + ", throughput", median(b) / median(a), "x scs", p.name, wallRounds})
+	row = fmt.Sprintf("%s, %d callers", row, callers)
+	report(figure{row + ", wafer", mine.wall() / 1000, "us", "", wallRounds})
+	report(figure{row + ", " + p.name, his.wall() / 1000, "us", "", wallRounds})
+	report(figure{row + ", throughput", his.wall() / mine.wall(), "x scs", p.name, wallRounds})
+	report(figure{row + ", wafer", mine.cpu() / 1000, "us CPU", "", wallRounds})
+	report(figure{row + ", " + p.name, his.cpu() / 1000, "us CPU", "", wallRounds})
+	report(figure{row + ", speed", his.cpu() / mine.cpu(), "x scs", p.name, wallRounds})
 	return nil
 }
 
-// wallPerCall lets callers do one thing again and again and returns the nanoseconds
-// that passed for each time. With a flush, that is done every second, and once more
+// span is the nanoseconds of one request: those that passed, and those this process
+// worked.
+type span struct{ wall, cpu float64 }
+
+type spans []span
+
+func (all spans) wall() float64 { return all.median(func(s span) float64 { return s.wall }) }
+func (all spans) cpu() float64  { return all.median(func(s span) float64 { return s.cpu }) }
+
+func (all spans) median(of func(span) float64) float64 {
+	var v []float64
+	for _, s := range all {
+		v = append(v, of(s))
+	}
+	return median(v)
+}
+
+// wallPerCall lets callers do one thing again and again and returns what one time
+// takes. With a flush, that is done every second, and once more
 // before the time is taken.
-func wallPerCall(do, flush func() error) (float64, error) {
+func wallPerCall(do, flush func() error) (span, error) {
 	slice := 800 * time.Millisecond
 	if flush != nil {
 		slice = 2100 * time.Millisecond
 	}
-	begin := time.Now()
+	begin, start := time.Now(), cpu()
 	var count atomic.Int64
 	var first atomic.Pointer[error]
 	var all sync.WaitGroup
@@ -194,12 +217,13 @@ func wallPerCall(do, flush func() error) (float64, error) {
 	}
 	all.Wait()
 	if err := first.Load(); err != nil {
-		return 0, *err
+		return span{}, *err
 	}
 	if flush != nil {
 		if err := flush(); err != nil {
-			return 0, err
+			return span{}, err
 		}
 	}
-	return float64(time.Since(begin)) / float64(count.Load()), nil
+	n := float64(count.Load())
+	return span{wall: float64(time.Since(begin)) / n, cpu: float64(cpu()-start) / n}, nil
 }

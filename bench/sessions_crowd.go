@@ -107,21 +107,20 @@ func flatRows(ctx context.Context, name string, small, big *house, n int, report
 	if !small.kind.waits {
 		return nil
 	}
-	var a, b []float64
+	var one, other spans
 	for round := range wallRounds + 1 {
-		one, err1 := wallPerCall(small.load(ctx), nil)
-		other, err2 := wallPerCall(big.load(ctx), nil)
+		a, err1 := wallPerCall(small.load(ctx), nil)
+		b, err2 := wallPerCall(big.load(ctx), nil)
 		if err := errors.Join(err1, err2); err != nil {
 			return err
 		}
 		if round > 0 {
-			a, b = append(a, one), append(b, other)
+			one, other = append(one, a), append(other, b)
 		}
 	}
-	unit := fmt.Sprintf("us, %d callers", callers)
-	report(figure{fmt.Sprintf("%s load, %d sessions", name, few), median(a) / 1000, unit, "", wallRounds})
-	report(figure{fmt.Sprintf("%s load, %d sessions", name, n), median(b) / 1000, unit, "", wallRounds})
-	report(figure{name + " load, many sessions, throughput", median(a) / median(b), "of few", "few sessions", wallRounds})
+	report(figure{fmt.Sprintf("%s load, %d sessions, %d callers", name, few, callers), one.wall() / 1000, "us", "", wallRounds})
+	report(figure{fmt.Sprintf("%s load, %d sessions, %d callers", name, n, callers), other.wall() / 1000, "us", "", wallRounds})
+	report(figure{fmt.Sprintf("%s load, many sessions, %d callers", name, callers), other.wall() / one.wall(), "x few", "few sessions", wallRounds})
 	return nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -25,6 +24,7 @@ import (
 // house is our store as the server opens it, and who keeps sessions in it.
 type house struct {
 	kind   sessionKind
+	tables string // see rig.places
 	store  *apart.Store
 	home   session.Home // where the records are
 	keeper *session.Keeper
@@ -38,7 +38,7 @@ type house struct {
 
 // open makes a new, empty house.
 func (r *rig) open(ctx context.Context) (*house, error) {
-	truth, home, err := r.places(ctx)
+	truth, home, tables, err := r.places(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (r *rig) open(ctx context.Context) (*house, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &house{kind: r.kind, base: time.Now(), home: t.Sessions()}
+	h := &house{kind: r.kind, tables: tables, base: time.Now(), home: t.Sessions()}
 	key, err := opaque.NewRoot(opaque.Bytes(32))
 	if err != nil {
 		return nil, errors.Join(err, t.Close())
@@ -155,81 +155,6 @@ func (h *house) proveTouches(ctx context.Context) error {
 		err = fmt.Errorf("a session was seen at %v, and the store says %v", want, s.SeenAt)
 	}
 	return err
-}
-
-// A member of a crowd is one session to be.
-type member struct {
-	user string
-	idle time.Duration
-	told bool // it is among those that are asked for
-}
-
-// plainCrowd is so many people with one session each, all of them asked for.
-func plainCrowd(n int) []member {
-	all := make([]member, n)
-	for i := range all {
-		all[i] = member{user: userName(i), idle: session.DefaultLimits().Idle, told: true}
-	}
-	return all
-}
-
-func userName(i int) string { return fmt.Sprintf("usr_01jc9w2m4k%016d", i) }
-
-// fill adds a crowd in a random order.
-func (h *house) fill(ctx context.Context, all []member) error {
-	rand.New(rand.NewPCG(1, 2)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	begin := time.Now()
-	var next atomic.Int64
-	var mu sync.Mutex
-	var first atomic.Pointer[error]
-	var hands sync.WaitGroup
-	for range h.kind.hands {
-		hands.Go(func() {
-			for first.Load() == nil {
-				i := int(next.Add(1)) - 1
-				if i >= len(all) {
-					return
-				}
-				r, secret := h.record(i, all[i])
-				if err := h.home.Add(ctx, r); err != nil {
-					first.CompareAndSwap(nil, &err)
-					return
-				}
-				if all[i].told {
-					mu.Lock()
-					h.ids, h.secrets = append(h.ids, r.ID), append(h.secrets, secret)
-					mu.Unlock()
-				}
-			}
-		})
-	}
-	hands.Wait()
-	if err := first.Load(); err != nil {
-		return fmt.Errorf("fill: %w", *err)
-	}
-	n, err := h.home.Count(ctx)
-	if err == nil && n != int64(len(all)) {
-		err = fmt.Errorf("%d sessions were added, and there are %d", len(all), n)
-	}
-	fmt.Fprintf(os.Stderr, "sessions %s: %d sessions filled in %v\n", h.kind.name, len(all), time.Since(begin).Round(time.Millisecond))
-	return err
-}
-
-// agent and address are what a browser shows.
-const (
-	agent   = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36"
-	address = "203.0.113.77"
-)
-
-// record is what Keeper.Start makes of a login.
-func (h *house) record(i int, m member) (session.Record, string) {
-	secret := opaque.Secret()
-	at := h.base.Add(-time.Duration(i%1000) * time.Millisecond)
-	return session.Record{Session: session.Session{
-		ID: opaque.ID(opaque.SessionID, at), Secret: opaque.Hash(secret), UserID: m.user, ClientID: "shop-web",
-		CreatedAt: at, AuthTime: at, AMR: []string{"pwd"}, SeenAt: at, IdleUntil: at.Add(m.idle),
-		ExpiresAt: at.Add(session.DefaultLimits().Absolute), Address: address, Agent: agent,
-	}}, secret
 }
 
 // ended makes sure that none of these cookies is accepted.

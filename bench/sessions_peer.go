@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"sync/atomic"
 	"time"
@@ -145,6 +146,8 @@ func (p *peer) fill(ctx context.Context, n int) error {
 		}
 		p.tokens = append(p.tokens, token)
 	}
+	rand.Shuffle(n, func(i, j int) { p.tokens[i], p.tokens[j] = p.tokens[j], p.tokens[i] })
+	p.tokens = packed(p.tokens)
 	fmt.Fprintf(os.Stderr, "%s: %d sessions filled in %v\n", p.name, n, time.Since(begin).Round(time.Millisecond))
 	if p.db != nil {
 		return p.slow(p.db)

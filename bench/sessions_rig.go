@@ -28,7 +28,7 @@ type sessionKind struct {
 	peer  func(context.Context, *rig) (*peer, error)
 	own   bool // in the table of the database that holds everything else
 	waits bool // for the disk or for another process: time that passes is reported too
-	hands int  // how many fill it at once
+	hands int  // how many fill it at once; 0: it is filled by writing into its table
 }
 
 func sessionKinds() []sessionKind {
@@ -36,11 +36,11 @@ func sessionKinds() []sessionKind {
 	return []sessionKind{
 		{name: "memory", peer: memoryPeer, hands: 1, home: func(*rig, string, string) string { return "memory:" }},
 		{name: "file", peer: memoryPeer, hands: 64, home: func(r *rig, n, _ string) string { return "file:" + r.file("sessions"+n) }},
-		{name: "sqlite own", peer: sqlitePeer, own: true, waits: true, hands: 512, home: none},
-		{name: "sqlite apart", peer: sqlitePeer, waits: true, hands: 512,
+		{name: "sqlite own", peer: sqlitePeer, own: true, waits: true, home: none},
+		{name: "sqlite apart", peer: sqlitePeer, waits: true,
 			home: func(r *rig, n, _ string) string { return "sqlite:" + r.file("sessions"+n+".db") }},
-		{name: "postgres own", serve: startPostgres, peer: postgresPeer, own: true, waits: true, hands: 128, home: none},
-		{name: "postgres apart", serve: startPostgres, peer: postgresPeer, waits: true, hands: 16,
+		{name: "postgres own", serve: startPostgres, peer: postgresPeer, own: true, waits: true, home: none},
+		{name: "postgres apart", serve: startPostgres, peer: postgresPeer, waits: true,
 			home: func(_ *rig, _, database string) string { return database }},
 		{name: "redis", serve: startRedis, peer: redisPeer, waits: true, hands: 128,
 			home: func(r *rig, n, _ string) string { return "redis://" + r.server.address + "?prefix=wafer" + n + ":" }},
@@ -56,7 +56,7 @@ type rig struct {
 	ends   []func() error // what was opened
 }
 
-func newRig(_ context.Context, k sessionKind) (*rig, error) {
+func newRig(k sessionKind) (*rig, error) {
 	dir, err := os.MkdirTemp("", "wafer-bench-sessions-")
 	if err != nil {
 		return nil, err
@@ -75,21 +75,28 @@ func (r *rig) file(name string) string { return filepath.Join(r.dir, name) }
 
 func (r *rig) peer(ctx context.Context) (*peer, error) { return r.kind.peer(ctx, r) }
 
-// places are where the truth and the sessions of a new house are.
-func (r *rig) places(ctx context.Context) (truth sqlstore.Config, home string, err error) {
+// places are where the truth and the sessions of a new house are, and the database
+// that sessions are in: a URL of PostgreSQL, sqlite:FILE or neither.
+func (r *rig) places(ctx context.Context) (truth sqlstore.Config, home, tables string, err error) {
 	r.made++
 	number := strconv.Itoa(r.made)
-	truth.Path, truth.URL = r.file("truth"+number+".db"), ""
+	truth.Path = r.file("truth" + number + ".db")
 	database := ""
 	if r.server != nil && r.server.makes {
 		if database, err = r.server.database(ctx, "wafer"+number); err != nil {
-			return truth, "", err
-		}
-		if r.kind.own {
-			truth = sqlstore.Config{URL: database}
+			return truth, "", "", err
 		}
 	}
-	return truth, r.kind.home(r, number, database), nil
+	home = r.kind.home(r, number, database)
+	switch {
+	case !r.kind.own:
+		tables = home
+	case database == "":
+		tables = "sqlite:" + truth.Path
+	default:
+		truth, tables = sqlstore.Config{URL: database}, database
+	}
+	return truth, home, tables, nil
 }
 
 func (r *rig) close() error {
