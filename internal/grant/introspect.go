@@ -44,6 +44,10 @@ type Answer struct {
 	AMR       []string `json:"amr,omitempty"`
 	RSN       int64    `json:"rsn"`
 	Binding   string   `json:"bnd,omitempty"`
+	// Of a session, in seconds: unused for Idle it ends, and use is to be told
+	// once in Touch. A service that goes on by itself must know both.
+	Idle  int64 `json:"idle,omitempty"`
+	Touch int64 `json:"touch,omitempty"`
 }
 
 // MarshalJSON writes {"active":false} and nothing else for an inactive answer.
@@ -147,6 +151,8 @@ func (s *Service) aboutSession(ctx context.Context, caller client.Client, q Ques
 		ExpiresAt: st.Session.ExpiresAt.Unix(), AuthTime: unix(st.Session.AuthTime), ACR: st.Session.ACR(), AMR: st.Session.AMR, RSN: st.RSN,
 		Binding: st.Session.Binding,
 	}
+	limits := s.Sessions.Limits()
+	a.Idle, a.Touch = int64(limits.Idle/time.Second), int64(limits.Touch/time.Second)
 	if st.API != nil {
 		a.Audience = st.API.Audience(s.Issuer)
 	}

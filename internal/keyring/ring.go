@@ -153,7 +153,7 @@ func (r *Ring) Find(ctx context.Context, kid string) (key *jose.Key, apiID strin
 }
 
 // JWKS returns the public key set and its entity tag: every asymmetric key that
-// is announced, active or retired. The caller must not change body.
+// is announced, active or retired, but those of ForFeed. The caller must not change body.
 func (r *Ring) JWKS() (body []byte, etag string) {
 	v := r.view.Load()
 	return v.body, v.etag

@@ -12,9 +12,10 @@ import (
 
 // view is the opened keys as requests see them. It never changes once made.
 type view struct {
-	opened    map[string]*jose.Key // by kid, with the private part
-	signers   map[string]*jose.Key // by API id
-	verifiers map[string]verifier  // by kid
+	opened    map[string]*jose.Key   // by kid, with the private part
+	signers   map[string]*jose.Key   // by API id
+	verifiers map[string]verifier    // by kid
+	published map[string]jose.KeySet // public keys by API id
 	body      []byte
 	etag      string
 }
@@ -27,7 +28,7 @@ type verifier struct {
 
 // build opens what the last view had not opened yet.
 func (r *Ring) build(records []Record, last *view) (*view, error) {
-	v := &view{opened: map[string]*jose.Key{}, signers: map[string]*jose.Key{}, verifiers: map[string]verifier{}}
+	v := &view{opened: map[string]*jose.Key{}, signers: map[string]*jose.Key{}, verifiers: map[string]verifier{}, published: map[string]jose.KeySet{}}
 	var published jose.KeySet
 	for _, rec := range records {
 		if rec.State == Removed {
@@ -39,7 +40,10 @@ func (r *Ring) build(records []Record, last *view) (*view, error) {
 		}
 		v.opened[rec.ID] = key
 		if !rec.Alg.Symmetric() {
-			published = append(published, key.Public())
+			v.published[rec.API] = append(v.published[rec.API], key.Public())
+			if rec.API != ForFeed {
+				published = append(published, key.Public())
+			}
 		}
 		if rec.State == Active {
 			v.signers[rec.API] = key

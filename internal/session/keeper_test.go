@@ -228,3 +228,33 @@ func TestLoginOvertakenByABanStartsNothing(t *testing.T) {
 	_, after := h.start(session.Login{Guard: guard})
 	h.wantFound(after, true)
 }
+
+// A service that checks cookies by itself tells of their use by sid (S5).
+func TestUseToldByAServiceKeepsASessionAlive(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, session.Limits{Idle: time.Hour, Absolute: 5 * time.Hour, Touch: time.Minute})
+	s, secret := h.start(session.Login{})
+	h.now = h.now.Add(50 * time.Minute)
+	h.TouchByID(s.ID, h.now.Add(-time.Minute))
+	h.flush()
+	h.now = h.now.Add(50 * time.Minute)
+	h.wantFound(secret, true)
+
+	h.now = h.now.Add(61 * time.Minute)
+	h.TouchByID(s.ID, h.now) // too late: it never revives
+	h.flush()
+	h.wantFound(secret, false)
+}
+
+func TestUseToldFromTheFutureCountsAsNow(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, session.Limits{Idle: time.Hour, Absolute: 5 * time.Hour, Touch: time.Minute})
+	s, secret := h.start(session.Login{})
+	h.now = h.now.Add(10 * time.Minute)
+	h.TouchByID(s.ID, h.now.Add(4*time.Hour))
+	h.flush()
+	h.now = h.now.Add(59 * time.Minute)
+	h.wantFound(secret, true)
+	h.now = h.now.Add(61 * time.Minute)
+	h.wantFound(secret, false)
+}

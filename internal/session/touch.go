@@ -33,6 +33,16 @@ func (k *Keeper) Touch(s *Session, now time.Time) {
 	k.uses.note(Touch{ID: s.ID, Seen: s.SeenAt, IdleUntil: s.IdleUntil})
 }
 
+// TouchByID notes that a session was used at a time, told by a service that knows
+// it by its sid and checked it by itself. A time in the future counts as now. The
+// store decides, as with Touch, whether the session was still live then.
+func (k *Keeper) TouchByID(id string, at time.Time) {
+	if now := k.now(); at.After(now) {
+		at = now
+	}
+	k.uses.note(Touch{ID: id, Seen: at, IdleUntil: at.Add(k.limits.Idle)})
+}
+
 func (u *uses) note(t Touch) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -35,6 +35,9 @@ func TestIntrospectionTellsAServiceOfItsTokens(t *testing.T) {
 		}
 	}
 	a = g.post("/oauth/introspect", "orders-api", "token", cookie, "token_type_hint", "session", "api", orders)
+	if a.body["idle"] != 12*3600.0 || a.body["touch"] != 60.0 { // seconds: what a service must know to go on by itself
+		t.Errorf("idle %v, touch %v, want 43200 and 60", a.body["idle"], a.body["touch"])
+	}
 	if a.body["active"] != true || a.text("token_type") != "session" || a.text("sub") != ada().ID || a.text("aud") != orders {
 		t.Errorf("got %s", a.Body)
 	}
