@@ -110,6 +110,19 @@ type Ask struct {
 	AsOfMS   int64  `json:"as_of_ms"`           // how stale the verifier was when it asked, for the list of verifiers; -1 before the first lease
 	Entries  int    `json:"entries"`            // how many it holds, for the same list
 	Uses     []Use  `json:"uses,omitempty"`
+	Acks     []Ack  `json:"acks,omitempty"` // from a relay: how far those behind it have come
+}
+
+// Ack is what a relay passes on of one verifier's Ask, so that whoever waits for
+// all verifiers hears of this one.
+type Ack struct {
+	Verifier string `json:"verifier"`
+	Epoch    int64  `json:"epoch"`
+	Applied  int64  `json:"applied"`
+	AsOfMS   int64  `json:"as_of_ms"`
+	Entries  int    `json:"entries"`
+	Uses     []Use  `json:"uses,omitempty"`
+	Proof    string `json:"proof"` // of knowing the verifier's lease key: a relay speaks only for those that came through it
 }
 
 // Answer is a lease. On the wire it is a compact JWS, typ LeaseType, HS256 with
@@ -124,6 +137,7 @@ type Answer struct {
 	Resync   bool     `json:"resync,omitempty"` // Applied cannot be continued from: fetch a snapshot
 	RenewMS  int64    `json:"renew_ms"`         // how often to renew from now on
 	LeaseMS  int64    `json:"lease_ms"`         // as in Registered
+	Gone     []string `json:"gone,omitempty"`   // to a relay: verifiers of Ask.Acks that are not known (any more)
 }
 
 // Types of the signed things (RFC 8725 section 3.11): none passes for another.
