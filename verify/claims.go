@@ -16,6 +16,8 @@ type claims struct {
 	tokenType string // token_type of an introspection answer
 	active    bool   // active of an introspection answer
 	notBefore time.Time
+	idle      time.Duration // of a session: unused for so long it ends
+	touch     time.Duration // and its use is told once in this time
 }
 
 // name is a claim that we read; zero is any other.
@@ -39,6 +41,8 @@ const (
 	nameRSN
 	nameBinding
 	nameBound
+	nameIdle
+	nameTouch
 	nameTokenType
 	nameActive
 )
@@ -57,6 +61,10 @@ func nameOf(s string) name {
 		return nameIssued
 	case "nbf":
 		return nameNotBefore
+	case "idle":
+		return nameIdle
+	case "touch":
+		return nameTouch
 	case "auth_time":
 		return nameAuthTime
 	case "scope":
@@ -152,6 +160,10 @@ func (v *Verifier) readClaim(c *claims, n name, raw string) (err error) {
 		c.id.RSN, err = readPosition(raw)
 	case nameBound:
 		c.id.Binding, err = readBinding(raw)
+	case nameIdle:
+		c.idle, err = readSeconds(raw)
+	case nameTouch:
+		c.touch, err = readSeconds(raw)
 	case nameTokenType:
 		c.tokenType, err = readText(raw)
 	case nameActive:
@@ -208,6 +220,17 @@ func readBinding(raw string) (bound.Binding, error) {
 	}
 	return bound.Parse(s)
 }
+
+// readSeconds gives a length of time.
+func readSeconds(raw string) (time.Duration, error) {
+	n, err := readPosition(raw)
+	if err == nil && n > int64(maxSeconds) {
+		err = ErrClaims
+	}
+	return time.Duration(n) * time.Second, err
+}
+
+const maxSeconds = 10 * 366 * 24 * 3600
 
 // readPosition gives a place in the revocation log, which counts from zero.
 func readPosition(raw string) (int64, error) {

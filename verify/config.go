@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/wafer-auth/wafer/verify/jose"
+	"github.com/wafer-auth/wafer/verify/revocation"
 )
 
 // CookieName is the session cookie's name. The prefix makes browsers refuse it
@@ -22,17 +24,20 @@ const (
 	defaultTokenBytes  = 8 << 10
 )
 
-// Policy says what happens to a JWT while nothing proves that it has not been revoked.
+// Policy says what happens to a credential while nothing proves that it has not been
+// revoked: there is no Feed, or it is cut off for longer than its lease.
 type Policy int
 
-// The policies. A session cookie or an opaque token is always asked about.
+// The policies. Session cookies and opaque tokens that are seen for the first time are
+// asked about under each of them.
 const (
-	// Degrade asks the server about every JWT, and refuses with ErrUnavailable when it cannot.
+	// Degrade asks the server, and refuses with ErrUnavailable when it cannot.
 	Degrade Policy = iota
-	// Strict never rests on anything stale: it asks the server about every JWT,
-	// and refuses with ErrUnavailable when it cannot.
+	// Strict never rests on anything stale: it refuses with ErrStale. Without a Feed it
+	// asks the server about every credential.
 	Strict
-	// Open accepts a JWT that is valid by itself: a revocation is felt when the token expires.
+	// Open accepts what is valid by itself: a revocation is felt when the feed is back, or
+	// the token expires.
 	Open
 )
 
@@ -57,6 +62,15 @@ type KeySet interface {
 	Key(ctx context.Context, kid string, alg jose.Algorithm) (*jose.Key, error)
 }
 
+// VersionedKeySet is a KeySet that tells when it changes: only with one of those are
+// verified tokens remembered. Version is the same as long as every key that Key
+// would give at now is; 0 when nobody can tell. It must be fast, and keep the set
+// fresh: a remembered token does not ask for its key.
+type VersionedKeySet interface {
+	KeySet
+	Version(now time.Time) uint64
+}
+
 // Config is what a verifier must know. What safety rests on has no default.
 type Config struct {
 	// Issuer is compared with iss byte for byte. Required.
@@ -72,8 +86,14 @@ type Config struct {
 	Decrypt []*jose.DecryptionKey
 	// Server is asked about session cookies, opaque tokens and, by Stale, about JWTs.
 	Server *Server
-	// Stale is Degrade unless set. Strict and Degrade need Server.
+	// Feed tells what was taken back, so that neither a token nor a known session has to be
+	// asked about. Its Run must be called. Without it, Stale decides about every credential.
+	Feed *revocation.Feed
+	// Stale is what happens while the feed is cut off. It is Degrade unless set; Degrade needs
+	// Server, and so does Strict without Feed.
 	Stale Policy
+	// CacheSize is how many verified credentials are remembered: 65,536. A negative one: none.
+	CacheSize int
 	// Leeway is granted on exp, nbf and iat for clocks that differ: 10 s, at most one minute.
 	// It cannot be switched off by zero; use a nanosecond if you must.
 	Leeway time.Duration
@@ -96,9 +116,14 @@ type Verifier struct {
 	decrypt             []*jose.DecryptionKey
 	server              *Server
 	stale               Policy
+	feed                *revocation.Feed
+	versions            VersionedKeySet // nil: keys are not to be relied on for longer than one token
+	cache               *cache          // nil: nothing is remembered
+	breaker             *breaker
+	counts              *counts
 	leeway, maxLifetime time.Duration
 	limits              jose.Limits
-	headers             jose.Headers
+	headers             *jose.Headers
 	now                 func() time.Time
 	log                 *slog.Logger
 }
@@ -112,13 +137,17 @@ func New(c Config) (*Verifier, error) {
 		issuer: c.Issuer, audience: c.Audience,
 		audiences: []string{c.Audience},
 		keys:      c.Keys, decrypt: slices.Clone(c.Decrypt),
-		server: c.Server, stale: c.Stale,
+		headers: &jose.Headers{}, server: c.Server, stale: c.Stale, feed: c.Feed, breaker: &breaker{}, counts: &counts{},
 		leeway: c.Leeway, maxLifetime: c.MaxLifetime,
 		limits: jose.Limits{Token: c.MaxTokenBytes},
 		now:    c.Now, log: c.Logger,
 	}
 	for _, a := range c.Algorithms {
 		v.algorithms = append(v.algorithms, canonical(a))
+	}
+	v.versions, _ = c.Keys.(VersionedKeySet)
+	if c.CacheSize >= 0 {
+		v.cache = newCache(c.CacheSize)
 	}
 	if v.leeway == 0 {
 		v.leeway = defaultLeeway
@@ -136,6 +165,18 @@ func New(c Config) (*Verifier, error) {
 		v.log = slog.Default()
 	}
 	return v, nil
+}
+
+// Under returns the same verifier, with the same cache and feed, under another
+// policy: for routes that can bear more or less than the rest. It panics when
+// Config would have refused the policy.
+func (v *Verifier) Under(p Policy) *Verifier {
+	if p != Open && p != Strict && p != Degrade || p == Degrade && v.server == nil || p == Strict && v.server == nil && v.feed == nil {
+		panic("verify: policy " + p.String() + " is not for this verifier")
+	}
+	other := *v
+	other.stale = p
+	return &other
 }
 
 // Audience is the API identifier this verifier was made for.
@@ -173,7 +214,7 @@ func (c Config) validate() error {
 	switch c.Stale {
 	case Open:
 	case Degrade, Strict:
-		if c.Server == nil {
+		if c.Server == nil && (c.Stale == Degrade || c.Feed == nil) {
 			bad("Stale is %s, which needs Server; without one it must be set to Open", c.Stale)
 		}
 	default:
@@ -181,6 +222,9 @@ func (c Config) validate() error {
 	}
 	if c.Server != nil && c.Server.issuer != "" && c.Issuer != "" && c.Server.issuer != c.Issuer {
 		bad("Server is of issuer %q, not of Issuer %q", c.Server.issuer, c.Issuer)
+	}
+	if c.Feed != nil && c.Issuer != "" && c.Feed.Issuer() != strings.TrimSuffix(c.Issuer, "/") {
+		bad("Feed is of issuer %q, not of Issuer %q", c.Feed.Issuer(), c.Issuer)
 	}
 	if c.Leeway < 0 || c.Leeway > maxLeeway {
 		bad("Leeway is %s: it must be between 0 and %s", c.Leeway, maxLeeway)

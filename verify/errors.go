@@ -67,6 +67,8 @@ var (
 	ErrScope error = &refusal{"scope_insufficient", "credential lacks a required scope"}
 	// ErrUnavailable: the keys or the issuer cannot be asked now. Try again; the credential may be good.
 	ErrUnavailable error = &refusal{"server_unavailable", "issuer cannot be asked now"}
+	// ErrStale: the revocation feed is cut off, and the policy is Strict. Try again; the credential may be good.
+	ErrStale error = &refusal{"revocations_stale", "revocations are not known up to now"}
 )
 
 // Reason gives the stable code of an error of this module, as listed in the

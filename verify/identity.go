@@ -58,6 +58,7 @@ type Identity struct {
 	Binding bound.Binding
 
 	object string // all of it, as it was signed or answered
+	keyID  string // kid of the key that signed it
 }
 
 // HasScope reports whether the credential holds this very scope: no prefix,

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/wafer-auth/wafer/verify/jose"
 )
@@ -16,6 +17,11 @@ func StaticKeys(keys ...*jose.Key) KeySet {
 }
 
 type staticKeys jose.KeySet
+
+var _ VersionedKeySet = staticKeys(nil)
+
+// Version implements VersionedKeySet: the keys never change.
+func (s staticKeys) Version(time.Time) uint64 { return 1 }
 
 func (s staticKeys) Key(_ context.Context, kid string, alg jose.Algorithm) (*jose.Key, error) {
 	k, ok := jose.KeySet(s).Find(kid, alg)

@@ -124,7 +124,16 @@ type question struct {
 // ask puts the question and types the answer. An answer that cannot be had or
 // cannot be read is ErrUnavailable: nobody knows whether the credential is good.
 func (v *Verifier) ask(ctx context.Context, q question) (*claims, error) {
+	v.counts.asked.Add(1)
+	if v.feed != nil {
+		if err := v.breaker.allow(v.now()); err != nil {
+			return nil, err
+		}
+	}
 	body, err := v.server.introspect(ctx, q)
+	if v.feed != nil && ctx.Err() == nil {
+		v.breaker.done(v.now(), err)
+	}
 	v.notice(ctx, err)
 	if err != nil {
 		return nil, unavailable("ask the issuer", err)

@@ -3,8 +3,10 @@ package verify
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/wafer-auth/wafer/verify/jose"
+	"github.com/wafer-auth/wafer/verify/revocation"
 )
 
 // accessTokenType is the one typ a token may have (RFC 9068 section 2.1).
@@ -41,25 +43,84 @@ func (v *Verifier) token(ctx context.Context, token string, q question) (*Identi
 	if v.keys == nil {
 		return nil, ErrType
 	}
+	now := v.now()
+	if h := v.recall(token, now); h != nil {
+		return v.judge(ctx, h, now, q)
+	}
+	h, err := v.first(ctx, token, now)
+	if err != nil {
+		return nil, err
+	}
+	id, err := v.judge(ctx, h, now, q)
+	if err == nil && !q.once {
+		v.keep(h, now)
+	}
+	return id, err
+}
+
+// recall finds a JWT that was verified before with the keys as they still are.
+func (v *Verifier) recall(token string, now time.Time) *held {
+	h := v.cache.find(token, Token)
+	if h == nil || v.versions == nil || h.keyset == 0 || h.keyset != v.versions.Version(now) {
+		return nil
+	}
+	return h
+}
+
+// judge decides about a JWT whose signature and claims are right.
+func (v *Verifier) judge(ctx context.Context, h *held, now time.Time, q question) (*Identity, error) {
+	switch at := now.UnixNano(); {
+	case at >= h.until:
+		return nil, ErrExpired
+	case at < h.from: // the clock was set back
+		return nil, ErrNotYet
+	}
+	var err error
+	if q.once {
+		err = v.confirm(ctx, h.signed, &h.id, q)
+	} else {
+		err = v.settle(ctx, h, now)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &h.id, nil
+}
+
+// keep remembers a JWT that was found good. One that was checked while the feed
+// knew nothing is looked at anew the next time.
+func (v *Verifier) keep(h *held, now time.Time) {
+	if v.cache == nil || h.keyset == 0 || v.feed != nil && v.feed.Check(&h.keys, h.id.RSN) == revocation.Unknown {
+		return
+	}
+	v.cache.keep(h, now)
+}
+
+// first verifies a JWT that is not remembered, with everything that can be checked
+// here.
+func (v *Verifier) first(ctx context.Context, token string, now time.Time) (*held, error) {
+	v.counts.first.Add(1)
+	var version uint64
+	if v.versions != nil {
+		version = v.versions.Version(now) // before the key is looked up: it may change meanwhile
+	}
 	signed, err := v.unwrap(token)
 	if err != nil {
 		return nil, err
 	}
-	c, err := v.jwt(ctx, signed)
+	h, err := v.jwt(ctx, signed, now)
 	if err != nil {
 		return nil, err
 	}
-	if v.stale != Open || q.once {
-		// The server is shown what it signed: it cannot open what was encrypted for us.
-		if err := v.confirm(ctx, signed, c, q); err != nil {
-			return nil, err
-		}
+	h.credential, h.signed, h.keyset, h.until = token, signed, version, v.end(&h.id)
+	if v.feed != nil {
+		h.keys = v.feed.Keys(v.subject(&h.id))
 	}
-	return &c.id, nil
+	return h, nil
 }
 
 // jwt checks all of a signed token that can be checked here.
-func (v *Verifier) jwt(ctx context.Context, signed string) (*claims, error) {
+func (v *Verifier) jwt(ctx context.Context, signed string, now time.Time) (*held, error) {
 	m, err := v.headers.Parse(signed, v.limits)
 	if err != nil {
 		return nil, fromJOSE(err)
@@ -72,7 +133,9 @@ func (v *Verifier) jwt(ctx context.Context, signed string) (*claims, error) {
 	}
 	// Nothing of these claims is used before the signature is checked, except to refuse:
 	// a token for somebody else, or one long expired, must not make us fetch keys.
-	c, err := v.claimsOf(m.UnverifiedText())
+	var c claims
+	c.id.Kind = Token
+	err = v.claimsOf(&c, m.UnverifiedText(), now)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +150,12 @@ func (v *Verifier) jwt(ctx context.Context, signed string) (*claims, error) {
 	if _, err := m.Verify(key); err != nil {
 		return nil, fromJOSE(err)
 	}
-	return c, nil
+	c.id.keyID = key.ID()
+	from := c.id.IssuedAt
+	if c.notBefore.After(from) {
+		from = c.notBefore
+	}
+	return &held{id: c.id, from: from.Add(-v.leeway).UnixNano()}, nil
 }
 
 // unwrap opens an encrypted token. What was inside still has to be signed:
@@ -112,32 +180,32 @@ func (v *Verifier) unwrap(token string) (string, error) {
 }
 
 // claimsOf reads and judges the claims of a JWT access token (RFC 9068 section 4).
-func (v *Verifier) claimsOf(payload string) (*claims, error) {
-	c := &claims{id: Identity{Kind: Token}}
+func (v *Verifier) claimsOf(c *claims, payload string, now time.Time) error {
 	if err := v.readClaims(c, payload); err != nil {
-		return nil, err
+		return err
 	}
 	if err := v.checkPlace(c); err != nil {
-		return nil, err
+		return err
 	}
 	if !c.has(nameExpires) || !c.has(nameIssued) || c.id.Subject == "" || c.id.ClientID == "" || c.id.TokenID == "" {
-		return nil, ErrClaims
+		return ErrClaims
 	}
-	if err := v.checkTime(c, v.now()); err != nil {
-		return nil, err
+	if err := v.checkTime(c, now); err != nil {
+		return err
 	}
 	if c.id.ExpiresAt.Sub(c.id.IssuedAt) > v.maxLifetime {
-		return nil, ErrLifetime
+		return ErrLifetime
 	}
 	if c.has(nameBinding) {
-		return nil, ErrBinding
+		return ErrBinding
 	}
-	return c, nil
+	return nil
 }
 
 // confirm asks the server whether a JWT that is valid by itself still counts.
-func (v *Verifier) confirm(ctx context.Context, token string, c *claims, q question) error {
-	q.token, q.hint = token, "access_token"
+func (v *Verifier) confirm(ctx context.Context, signed string, id *Identity, q question) error {
+	// The server is shown what it signed: it cannot open what was encrypted for us.
+	q.token, q.hint = signed, "access_token"
 	a, err := v.ask(ctx, q)
 	if err != nil {
 		return err
@@ -146,7 +214,7 @@ func (v *Verifier) confirm(ctx context.Context, token string, c *claims, q quest
 		return ErrRevoked
 	}
 	// An answer about another token is worth nothing: a confused cache or proxy stands between.
-	if a.id.TokenID != c.id.TokenID || a.id.Subject != c.id.Subject {
+	if a.id.TokenID != id.TokenID || a.id.Subject != id.Subject {
 		return unavailable("ask about a token", errOtherToken)
 	}
 	return nil
@@ -169,76 +237,6 @@ func isAccessToken(typ string) bool {
 		typ = typ[len(prefix):]
 	}
 	return strings.EqualFold(typ, accessTokenType)
-}
-
-// Session verifies the value of the cookie called CookieName. It needs a
-// Server; without one every session is refused with ErrType.
-func (v *Verifier) Session(ctx context.Context, cookie string) (*Identity, error) {
-	if cookie == "" {
-		return nil, ErrNoCredential
-	}
-	if v.server == nil {
-		return nil, ErrType
-	}
-	if len(cookie) > maxOpaque {
-		return nil, ErrTooLarge
-	}
-	return v.remote(ctx, Session, question{token: cookie, hint: "session", api: v.audience})
-}
-
-// opaque verifies an access token that only the server can read.
-func (v *Verifier) opaque(ctx context.Context, token string, q question) (*Identity, error) {
-	if len(token) > maxOpaque {
-		return nil, ErrTooLarge
-	}
-	q.token, q.hint = token, "access_token"
-	return v.remote(ctx, Opaque, q)
-}
-
-// remote takes the server's word for a credential, after checking that the
-// answer is about a credential of this kind, for this API, and alive by our clock.
-func (v *Verifier) remote(ctx context.Context, kind Kind, q question) (*Identity, error) {
-	if !plain(q.token) {
-		return nil, ErrMalformed
-	}
-	c, err := v.ask(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	if !c.active {
-		return nil, ErrRevoked
-	}
-	c.id.Kind = kind
-	if err := checkKind(c, kind); err != nil {
-		return nil, err
-	}
-	if err := v.checkPlace(c); err != nil {
-		return nil, err
-	}
-	if !c.has(nameExpires) || c.id.Subject == "" || kind == Session && c.id.SessionID == "" {
-		return nil, ErrClaims
-	}
-	if err := v.checkTime(c, v.now()); err != nil {
-		return nil, err
-	}
-	if c.has(nameBinding) {
-		return nil, ErrBinding
-	}
-	return &c.id, nil
-}
-
-// checkKind refuses a session presented as a bearer token, an access token
-// presented as a cookie, and a refresh token presented as either.
-func checkKind(c *claims, kind Kind) error {
-	switch {
-	case kind == Session && c.tokenType == "session":
-		return nil
-	case kind == Opaque && strings.EqualFold(c.tokenType, "Bearer"):
-		return nil
-	case kind == Opaque && strings.EqualFold(c.tokenType, "DPoP"):
-		return ErrBinding
-	}
-	return ErrType
 }
 
 // plain allows the characters of RFC 6750's b64token without "/", "+" and "=",

@@ -145,6 +145,18 @@ func From(ctx context.Context) (*verify.Identity, bool) {
 	return id, ok
 }
 
+// Stream gives a context that ends when the credential of a request behind Require
+// does, as verify.Verifier.Follow has it: for WebSockets, event streams and whatever
+// else outlives the check. stop must be called. It panics in a handler that is not
+// behind Require.
+func (a *Auth) Stream(r *http.Request) (ctx context.Context, stop func()) {
+	id, ok := From(r.Context())
+	if !ok {
+		panic("httpauth: Stream of a request that did not pass Require")
+	}
+	return a.verifier.Follow(r.Context(), id)
+}
+
 // identify finds the one credential and has it verified.
 func (a *Auth) identify(r *http.Request) (*verify.Identity, error) {
 	c, err := a.credential(r.Header)

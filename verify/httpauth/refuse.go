@@ -41,7 +41,7 @@ func (f refused) answer() answer {
 		return answer{http.StatusRequestHeaderFieldsTooLarge, "invalid_request", "-"}
 	case errors.Is(f.err, verify.ErrAmbiguous):
 		return answer{http.StatusBadRequest, "invalid_request", `, error="invalid_request"`}
-	case errors.Is(f.err, verify.ErrUnavailable):
+	case errors.Is(f.err, verify.ErrUnavailable), errors.Is(f.err, verify.ErrStale):
 		return answer{http.StatusServiceUnavailable, "unavailable", "-"}
 	}
 	return answer{http.StatusUnauthorized, "invalid_token", `, error="invalid_token"`}

@@ -51,7 +51,7 @@ func (s *Set) fetch(ctx context.Context, old *snapshot) (*snapshot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the key set: %w", err)
 	}
-	next := newSnapshot(keys).at(began, limit, rand.Float64())
+	next := newSnapshot(keys, old).at(began, limit, rand.Float64())
 	if etag := res.Header.Get("ETag"); len(etag) <= maxETag {
 		next.etag = etag
 	}

@@ -52,7 +52,7 @@ type Set struct {
 	missing  negatives
 }
 
-var _ verify.KeySet = (*Set)(nil)
+var _ verify.VersionedKeySet = (*Set)(nil)
 
 // flight is the one fetch under way. err may be read when done is closed.
 type flight struct {
@@ -101,6 +101,19 @@ func (s *Set) Key(ctx context.Context, kid string, alg jose.Algorithm) (*jose.Ke
 		return nil, verify.ErrKeyUnknown
 	}
 	return s.seek(ctx, snap, kid, alg)
+}
+
+// Version implements verify.VersionedKeySet. It starts the fetch that keeps the set
+// fresh when one is due, and does not wait for it.
+func (s *Set) Version(now time.Time) uint64 {
+	snap := s.current.Load()
+	if !snap.trusted(now) {
+		return 0
+	}
+	if !now.Before(snap.refreshAt) {
+		s.due(snap, now)
+	}
+	return snap.version
 }
 
 // Refresh fetches the set now, or waits for the fetch under way: to be ready

@@ -1,6 +1,7 @@
 package jwks
 
 import (
+	"slices"
 	"time"
 
 	"github.com/wafer-auth/wafer/verify/jose"
@@ -12,18 +13,31 @@ type snapshot struct {
 	byID  map[string]jose.KeySet
 	etag  string
 	limit time.Duration // max-age as granted
+	// version is another one, and a higher one, whenever the keys are others. 1 at first.
+	version uint64
 
 	refreshAt time.Time // a background refresh is due
 	expires   time.Time // max-age is over
 	deadline  time.Time // not to be trusted any longer
 }
 
-func newSnapshot(keys jose.KeySet) *snapshot {
-	s := &snapshot{keys: keys, byID: make(map[string]jose.KeySet, len(keys))}
+// newSnapshot makes one of what was fetched after last.
+func newSnapshot(keys jose.KeySet, last *snapshot) *snapshot {
+	s := &snapshot{keys: keys, byID: make(map[string]jose.KeySet, len(keys)), version: 1}
+	if last != nil {
+		s.version = last.version
+		if !slices.EqualFunc(keys, last.keys, same) {
+			s.version++
+		}
+	}
 	for _, k := range keys {
 		s.byID[k.ID()] = append(s.byID[k.ID()], k)
 	}
 	return s
+}
+
+func same(a, b *jose.Key) bool {
+	return a.ID() == b.ID() && a.Algorithm() == b.Algorithm() && a.Thumbprint() == b.Thumbprint()
 }
 
 // at gives the same keys as confirmed by a fetch that began at this time.

@@ -1,0 +1,124 @@
+package verify
+
+import (
+	"hash/maphash"
+	"math/bits"
+	"sync/atomic"
+	"time"
+
+	"github.com/wafer-auth/wafer/verify/revocation"
+)
+
+const (
+	defaultCacheSize = 1 << 16
+	ways             = 4 // places that one credential may have
+)
+
+// held is a credential that was fully verified, and what that rests on. Only the
+// atomics change.
+type held struct {
+	credential string // as it was presented: what stands in the cache under a hash is compared whole
+	signed     string // what the server is shown when it is asked about a JWT
+	id         Identity
+	keys       revocation.Keys
+	from       int64  // the latest of iat and nbf, less leeway, in nanoseconds since 1970
+	until      int64  // exp and leeway, in nanoseconds since 1970
+	keyset     uint64 // version of the keys that its signature was checked with; JWTs only
+
+	asked       int64         // when the server answered for it, in nanoseconds; 0 for JWTs
+	idle, touch time.Duration // of a session, see claims
+	used, told  atomic.Int64  // of a session: last used here, and last told so to the server
+
+	live atomic.Uint64 // version of the feed at which nothing covered it
+}
+
+// cache remembers verified credentials in a fixed number of places. The hash only
+// picks a place, by a seed of this process: who can choose their tokens cannot aim
+// at the places of others. What is found there has to be the same credential,
+// byte for byte. Nothing but verified credentials gets in, so that garbage pushes
+// nothing out.
+type cache struct {
+	seed maphash.Seed
+	mask uint64
+	sets [][ways]atomic.Pointer[held]
+	hash func(string) uint64 // nil: maphash with the seed
+}
+
+func newCache(size int) *cache {
+	if size == 0 {
+		size = defaultCacheSize
+	}
+	sets := 1 << bits.Len(uint((size-1)/ways))
+	return &cache{seed: maphash.MakeSeed(), mask: uint64(sets - 1), sets: make([][ways]atomic.Pointer[held], sets)}
+}
+
+func (c *cache) set(credential string) *[ways]atomic.Pointer[held] {
+	var h uint64
+	if c.hash == nil {
+		h = maphash.String(c.seed, credential)
+	} else {
+		h = c.hash(credential)
+	}
+	return &c.sets[h&c.mask]
+}
+
+// find returns what is remembered of a credential of a kind, or nil.
+func (c *cache) find(credential string, kind Kind) *held {
+	if c == nil {
+		return nil
+	}
+	set := c.set(credential)
+	for i := range set {
+		if h := set[i].Load(); h != nil && h.credential == credential && h.id.Kind == kind {
+			return h
+		}
+	}
+	return nil
+}
+
+// keep remembers a credential, in the place of itself, in a free one, or in that of
+// the one that ends first.
+func (c *cache) keep(h *held, now time.Time) {
+	if c == nil {
+		return
+	}
+	set := c.set(h.credential)
+	place := 0
+	for i := range set {
+		old := set[i].Load()
+		if old == nil || old.until <= now.UnixNano() || old.credential == h.credential && old.id.Kind == h.id.Kind {
+			place = i
+			break
+		}
+		if old.until < set[place].Load().until {
+			place = i
+		}
+	}
+	set[place].Store(h)
+}
+
+// drop forgets what is known not to be good any more.
+func (c *cache) drop(h *held) {
+	if c == nil {
+		return
+	}
+	set := c.set(h.credential)
+	for i := range set {
+		set[i].CompareAndSwap(h, nil)
+	}
+}
+
+// len counts what is remembered.
+func (c *cache) len() int {
+	n := 0
+	if c != nil {
+		for i := range c.sets {
+			for j := range c.sets[i] {
+				if c.sets[i][j].Load() != nil {
+					n++
+				}
+			}
+		}
+	}
+	return n
+}
