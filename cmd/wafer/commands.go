@@ -18,15 +18,17 @@ type commands struct {
 	Config   kong.ConfigFlag  `help:"YAML file with flags of serve, one a line." placeholder:"FILE"`
 	Version  kong.VersionFlag `help:"Print the version and stop."`
 
-	API     apiCommands     `cmd:"" name:"api" help:"Protected services: format, algorithm and lifetime of their tokens."`
-	Apply   applyCommand    `cmd:"" help:"Bring users, clients, APIs and roles to what a file declares."`
-	Client  clientCommands  `cmd:"" help:"Applications that ask for credentials."`
-	Doctor  doctorCommand   `cmd:"" help:"Examine a running Wafer as browsers and proxies meet it; name each fault and its fix."`
-	Key     keyCommands     `cmd:"" help:"Signing keys: list, rotate, retire."`
-	Revoke  revokeCommand   `cmd:"" help:"Take back a user's, session's, client's, token's, key's or API's credentials at once."`
-	Role    roleCommands    `cmd:"" help:"Named sets of scopes."`
-	Serve   serveCommand    `cmd:"" help:"Run the server."`
-	Session sessionCommands `cmd:"" help:"Who is signed in where; end it."`
-	Token   tokenCommands   `cmd:"" help:"Look into a token."`
-	User    userCommands    `cmd:"" help:"People who may sign in."`
+	API      apiCommands      `cmd:"" name:"api" help:"Protected services: format, algorithm and lifetime of their tokens."`
+	Apply    applyCommand     `cmd:"" help:"Bring users, clients, APIs and roles to what a file declares."`
+	Client   clientCommands   `cmd:"" help:"Applications that ask for credentials."`
+	Doctor   doctorCommand    `cmd:"" help:"Examine a running Wafer as browsers and proxies meet it; name each fault and its fix."`
+	Drill    drillCommand     `cmd:"" help:"Revoke a throwaway user and measure when each verifier refuses."`
+	Key      keyCommands      `cmd:"" help:"Signing keys: list, rotate, retire."`
+	Revoke   revokeCommand    `cmd:"" help:"Take back a user's, session's, client's, token's, key's or API's credentials at once."`
+	Role     roleCommands     `cmd:"" help:"Named sets of scopes."`
+	Serve    serveCommand     `cmd:"" help:"Run the server."`
+	Session  sessionCommands  `cmd:"" help:"Who is signed in where; end it."`
+	Token    tokenCommands    `cmd:"" help:"Look into a token."`
+	User     userCommands     `cmd:"" help:"People who may sign in."`
+	Verifier verifierCommands `cmd:"" help:"Services that follow the revocation feed."`
 }

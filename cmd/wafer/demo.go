@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	inventory "github.com/wafer-auth/wafer/examples/inventory/app"
@@ -37,6 +38,8 @@ type demo struct {
 	ordersSecret, invSecret, spaSecret string
 	shop, spa, orders, inventory       net.Listener
 	servers                            []*http.Server
+	following                          sync.WaitGroup
+	unfollow                           context.CancelFunc
 }
 
 // serveDemo seeds a throwaway installation and serves it with the examples.
@@ -155,7 +158,7 @@ clients:
     kind: confidential
     secret: ORDERS_SECRET
     grants: [client_credentials]
-    apis: {management: [sessions:check], https://inventory.example: [inventory:read]}
+    apis: {management: [feed:read, sessions:check], https://inventory.example: [inventory:read]}
     serves: [https://orders.example]
   - id: inventory-api
     name: Inventory
@@ -182,10 +185,7 @@ func (d *demo) examples(a *app.App) error {
 	if err != nil {
 		return err
 	}
-	ord, err := orders.New(orders.Config{
-		Issuer: d.cfg.Issuer, Audience: demoOrders, Algorithm: "RS256", ClientID: "orders-api", ClientSecret: d.ordersSecret,
-		Inventory: d.url(d.inventory), InventoryAudience: demoInventory, Logger: d.log,
-	})
+	ord, err := d.ordersService()
 	if err != nil {
 		return err
 	}
@@ -206,6 +206,22 @@ func (d *demo) examples(a *app.App) error {
 	return nil
 }
 
+// ordersService follows the revocation feed, as a service of one's own would.
+func (d *demo) ordersService() (http.Handler, error) {
+	c := orders.Config{
+		Issuer: d.cfg.Issuer, Audience: demoOrders, Algorithm: "RS256", ClientID: "orders-api", ClientSecret: d.ordersSecret,
+		Inventory: d.url(d.inventory), InventoryAudience: demoInventory, Logger: d.log,
+	}
+	var err error
+	if c.Feed, err = orders.NewFeed(c); err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(d.env.ctx)
+	d.unfollow = stop
+	d.following.Go(func() { _ = c.Feed.Run(ctx) }) // it runs once
+	return orders.New(c)
+}
+
 func (d *demo) start(ln net.Listener, h http.Handler) {
 	s := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
 	d.servers = append(d.servers, s)
@@ -217,6 +233,8 @@ func (d *demo) start(ln net.Listener, h http.Handler) {
 }
 
 func (d *demo) stop() {
+	d.unfollow()
+	d.following.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	for _, s := range d.servers {

@@ -14,7 +14,7 @@ type revokeCommand struct {
 	Token   string `help:"One access token, or its jti." xor:"what" required:"" placeholder:"TOKEN"`
 	Key     string `help:"Every token signed by this key." xor:"what" required:"" placeholder:"ID"`
 	API     string `name:"api" help:"Every token of this API." xor:"what" required:"" placeholder:"ID"`
-	Ack     string `help:"How far the revocation has come when this returns: durable." default:"durable" placeholder:"LEVEL"`
+	Ack     string `help:"How far the revocation has come when this returns: durable (on disk), hubs (every node), fleet (no verifier accepts any more)." enum:"durable,hubs,fleet" default:"durable" placeholder:"LEVEL"`
 	Reason  string `help:"A word for the log." placeholder:"WORD"`
 }
 

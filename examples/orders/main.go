@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -50,10 +51,18 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	c.ClientSecret = strings.TrimRight(string(b), "\r\n")
+	if c.Feed, err = app.NewFeed(c); err != nil {
+		return err
+	}
 	h, err := app.New(c)
 	if err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancel(ctx)
+	var following sync.WaitGroup
+	following.Go(func() { _ = c.Feed.Run(ctx) }) // it runs once
+	defer following.Wait()
+	defer stop()
 	return serve(ctx, *listen, h, out)
 }
 

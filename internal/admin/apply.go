@@ -35,7 +35,7 @@ type Report struct {
 // replaces it by a hash of our own.
 func (s *Service) Apply(ctx context.Context, by By, d Declared) (Report, error) {
 	p := &plan{Service: s, by: by, world: s.world()}
-	for _, part := range []func(context.Context, Declared) error{p.planAPIs, p.planRoles, p.planClients, p.planUsers} {
+	for _, part := range []func(context.Context, Declared) error{p.planAPIs, p.planRoles, p.planClients, p.planUsers, p.planTransmitters} {
 		if err := part(ctx, d); err != nil {
 			return Report{}, err
 		}
@@ -157,6 +157,7 @@ func (t *declaredToken) over(old api.Token) (api.Token, error) {
 	next := old
 	assign(&next.Format, (*api.Format)(t.Format))
 	assign(&next.Alg, (*jose.Algorithm)(t.Alg))
+	assign(&next.StatusList, t.Status)
 	if t.Lifetime != nil {
 		d, err := time.ParseDuration(*t.Lifetime)
 		if err != nil || d == 0 {

@@ -21,7 +21,7 @@ const sample = `
 apis:
   - id: https://orders.example            # the audience
     name: Orders
-    token: {format: jwt, alg: RS256, lifetime: 5m}
+    token: {format: jwt, alg: RS256, lifetime: 5m, status_list: true}
     scopes: [orders:read, orders:write]
     stale: degrade
   - id: https://vault.example
@@ -51,6 +51,14 @@ roles:
 users:
   - {login: ada@example.com, password: correct-horse-battery-staple, roles: [clerk]}
   - {login: bob@example.com, name: Bob, password_file: bob.password, disabled: true}
+transmitters:
+  - id: workforce
+    issuer: https://idp.example
+    jwks_file: idp.jwks
+    audience: https://id.example
+    secret_file: idp.secret
+    subjects: {by: email, domains: [example.com]}
+  - {id: partner, issuer: https://partner.example, jwks_uri: https://partner.example/jwks, secret_file: idp.secret, subjects: {by: iss_sub, users: {u-1: ada@example.com}}, disabled: true}
 `
 
 // folder holds the files that sample names.
@@ -61,7 +69,12 @@ func folder(t *testing.T) string {
 	must(t, err)
 	jwk, err := json.Marshal(key.Recipient())
 	must(t, err)
+	foreign, err := jose.Generate(jose.ES256, "f1")
+	must(t, err)
+	jwks, err := json.Marshal(jose.KeySet{foreign.Public()})
+	must(t, err)
 	for name, text := range map[string]string{
+		"idp.jwks": string(jwks), "idp.secret": "what-the-transmitter-sends\n",
 		"vault.pub.jwk": string(jwk), "vault.secret": "vault-api-secret-from-a-file\n", "bob.password": better + "\n",
 	} {
 		must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
@@ -92,7 +105,7 @@ func TestSampleIsApplied(t *testing.T) {
 	want := []string{
 		"api https://orders.example added", "api https://vault.example added", "role clerk added",
 		"client shop-web added", "client orders-api added", "client vault-api added",
-		"user ada@example.com added", "user bob@example.com added",
+		"user ada@example.com added", "user bob@example.com added", "transmitter workforce added", "transmitter partner added",
 	}
 	if !slices.Equal(report.Changes, want) {
 		t.Errorf("report:\n%s", strings.Join(report.Changes, "\n"))
@@ -111,7 +124,7 @@ func TestSampleIsApplied(t *testing.T) {
 	must(t, err)
 	ordersAPI, err := h.API(t.Context(), orders)
 	must(t, err)
-	if vaultAPI.Token.Format != api.JWE || vaultAPI.Token.Encrypt == nil || ordersAPI.Token.Alg != jose.RS256 || ordersAPI.Name != "Orders" {
+	if vaultAPI.Token.Format != api.JWE || vaultAPI.Token.Encrypt == nil || ordersAPI.Token.Alg != jose.RS256 || !ordersAPI.Token.StatusList || ordersAPI.Name != "Orders" {
 		t.Errorf("APIs: %+v %+v", vaultAPI, ordersAPI)
 	}
 	shop, err := h.Client(t.Context(), "shop-web")

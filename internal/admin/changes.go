@@ -78,6 +78,7 @@ func apiChanges(old, next api.API) []string {
 	d.text("token.alg", string(old.Token.Alg), string(next.Token.Alg))
 	d.text("token.lifetime", durationText(old.Token.Lifetime), durationText(next.Token.Lifetime))
 	d.flag(encryptText(old.Token.Encrypt) != encryptText(next.Token.Encrypt), false, "", "token.encrypt changed")
+	d.flag(old.Token.StatusList, next.Token.StatusList, "token.status_list on", "token.status_list off")
 	d.list("scopes", old.Scopes, next.Scopes)
 	d.text("stale", string(old.Stale), string(next.Stale))
 	d.flag(old.Disabled, next.Disabled, "disabled", "enabled")

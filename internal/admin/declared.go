@@ -21,6 +21,8 @@ type Declared struct {
 	clients []declaredClient
 	roles   []declaredRole
 	users   []declaredUser
+
+	transmitters []declaredTransmitter
 }
 
 // at is where something stands in the file, and what to call it in messages.
@@ -43,6 +45,8 @@ type declaredFile struct {
 	Clients []declaredClient `yaml:"clients"`
 	Roles   []declaredRole   `yaml:"roles"`
 	Users   []declaredUser   `yaml:"users"`
+
+	Transmitters []declaredTransmitter `yaml:"transmitters"`
 }
 
 type declaredAPI struct {
@@ -60,6 +64,7 @@ type declaredToken struct {
 	Alg      *string          `yaml:"alg"`
 	Lifetime *string          `yaml:"lifetime"`
 	Encrypt  *declaredEncrypt `yaml:"encrypt"`
+	Status   *bool            `yaml:"status_list"`
 }
 
 type declaredEncrypt struct {
@@ -134,7 +139,9 @@ func ParseDeclared(text []byte, dir string) (d Declared, warnings []string, err 
 	if len(problems) > 0 {
 		return Declared{}, nil, listed(problems)
 	}
-	return Declared{apis: file.APIs, clients: file.Clients, roles: file.Roles, users: file.Users}, r.warnings, nil
+	return Declared{
+		apis: file.APIs, clients: file.Clients, roles: file.Roles, users: file.Users, transmitters: file.Transmitters,
+	}, r.warnings, nil
 }
 
 // decode reads the file, and where everything stands in it. tree is nil for a
@@ -236,6 +243,9 @@ func (f *declaredFile) place(tree *yaml.Node) {
 	for i := range f.Users {
 		f.Users[i].at = at{lineAt(lines["users"], i), "user " + f.Users[i].Login}
 	}
+	for i := range f.Transmitters {
+		f.Transmitters[i].at = at{lineAt(lines["transmitters"], i), "transmitter " + f.Transmitters[i].ID}
+	}
 }
 
 func lineAt(lines []int, i int) int {
@@ -295,6 +305,15 @@ func (f *declaredFile) check() []string {
 		}
 		if given > 1 {
 			problems = append(problems, u.at.say("has more than one of password, password_file and password_hash"))
+		}
+	}
+	for _, t := range f.Transmitters {
+		named(t.at, t.ID, "id")
+		if t.Secret != nil && t.SecretFile != nil {
+			problems = append(problems, t.at.say("has both secret and secret_file"))
+		}
+		if t.JWKSURI != nil && t.JWKSFile != nil {
+			problems = append(problems, t.at.say("has both jwks_uri and jwks_file"))
 		}
 	}
 	return problems

@@ -38,6 +38,18 @@ func (r *reader) files(f *declaredFile) {
 			r.warn(c.at, "a secret in the set-up is for development; use secret_file")
 		}
 	}
+	for i := range f.Transmitters {
+		t := &f.Transmitters[i]
+		if t.JWKSFile != nil {
+			t.jwks, _ = r.read(t.at, "jwks_file", *t.JWKSFile)
+		}
+		switch {
+		case t.SecretFile != nil:
+			t.Secret = r.secret(t.at, "secret_file", *t.SecretFile)
+		case t.Secret != nil:
+			r.warn(t.at, "a secret in the set-up is for development; use secret_file")
+		}
+	}
 	for i := range f.Users {
 		u := &f.Users[i]
 		switch {

@@ -9,6 +9,8 @@ import (
 	"github.com/wafer-auth/wafer/internal/keyring"
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/revoke"
+	"github.com/wafer-auth/wafer/internal/statuslist"
+	"github.com/wafer-auth/wafer/internal/token"
 	"github.com/wafer-auth/wafer/verify/jose"
 )
 
@@ -22,6 +24,10 @@ type Revocation struct {
 	Token   string // one access token: the token itself, or its jti
 	Key     string // kid: every token signed by it, see keyring.Compromised
 	Reason  string // a short code for the log; "admin" if empty
+	// Once names what asks for this, when it may do so once only: a second time is
+	// fault.Conflict and changes nothing. It is remembered for revoke.KeepFor. Not
+	// for keys.
+	Once string
 }
 
 // Revoke takes something back and returns the position of its entry in the log,
@@ -39,10 +45,17 @@ func (s *Service) Revoke(ctx context.Context, by By, r Revocation) (int64, error
 	if err != nil {
 		return 0, err
 	}
-	seq, err := s.Store.Record(ctx, revoke.Effects{
+	fx := revoke.Effects{
 		Revoke: []revoke.Entry{s.entry(kind, key, reason)},
 		Audit:  s.events(by, "revoke."+string(kind), key, []string{reason}),
-	})
+	}
+	if r.Once != "" {
+		// What asks is used up like any other token that counts once: by an entry
+		// that is refused when it is there already, in the same transaction.
+		fx.Revoke = append(fx.Revoke, s.entry(revoke.Token, r.Once, "used once"))
+		fx.Guard = &revoke.Guard{Refs: []revoke.Ref{{Kind: revoke.Token, Key: r.Once}}}
+	}
+	seq, err := s.Store.Record(ctx, fx)
 	return seq, wrap(err, "revoke")
 }
 
@@ -92,15 +105,15 @@ func (s *Service) target(ctx context.Context, r Revocation) (revoke.Kind, string
 }
 
 // tokenID finds the jti of an access token of ours, expired or not.
-func (s *Service) tokenID(ctx context.Context, token string) (string, error) {
-	if opaque.IsID(opaque.TokenID, token) {
-		return token, nil
+func (s *Service) tokenID(ctx context.Context, text string) (string, error) {
+	if opaque.IsID(opaque.TokenID, text) {
+		return text, nil
 	}
-	if jti, ok := s.signedTokenID(token); ok {
-		return jti, nil
+	if payload, jti, ok := s.signedTokenID(text); ok {
+		return jti, s.endStatus(ctx, payload)
 	}
-	if s.Tokens != nil && len(token) <= 8<<10 {
-		jti, found, err := s.Tokens(ctx, opaque.Hash(token))
+	if s.Tokens != nil && len(text) <= 8<<10 {
+		jti, found, err := s.Tokens(ctx, opaque.Hash(text))
 		if err != nil {
 			return "", fmt.Errorf("find opaque token: %w", err)
 		}
@@ -111,32 +124,45 @@ func (s *Service) tokenID(ctx context.Context, token string) (string, error) {
 	return "", fault.New(fault.Invalid, "This is neither an access token of this server nor the id of one. An encrypted token is named by its id (jti).")
 }
 
+// endStatus takes back the place in a status list that a token of ours shares with
+// others of its session, before the log names the token alone.
+func (s *Service) endStatus(ctx context.Context, payload []byte) error {
+	if s.Statuses == nil {
+		return nil
+	}
+	a, err := token.ParseClaims(payload)
+	if err != nil || a.Status.URI == "" || a.SessionID == "" {
+		return nil // not a token with a place, whatever else it is
+	}
+	return s.Statuses.End(ctx, statuslist.Ref(a.Status))
+}
+
 // signedTokenID reads the jti of a token whose signature is ours.
-func (s *Service) signedTokenID(token string) (string, bool) {
-	m, err := jose.Parse(token, jose.Limits{})
+func (s *Service) signedTokenID(text string) (payload []byte, jti string, ok bool) {
+	m, err := jose.Parse(text, jose.Limits{})
 	if err != nil {
-		return "", false
+		return nil, "", false
 	}
 	key, _, ok := s.Keys.Verifier(m.Header.KeyID)
 	if !ok {
-		return "", false
+		return nil, "", false
 	}
-	payload, err := m.Verify(key)
+	payload, err = m.Verify(key)
 	if err != nil {
-		return "", false
+		return nil, "", false
 	}
 	members, err := jose.Members(payload)
 	if err != nil {
-		return "", false
+		return nil, "", false
 	}
 	for _, member := range members {
 		if member.Name != "jti" {
 			continue
 		}
 		jti, err := jose.String(member.Value)
-		return jti, err == nil && jti != "" && len(jti) <= 200
+		return payload, jti, err == nil && jti != "" && len(jti) <= 200
 	}
-	return "", false
+	return nil, "", false
 }
 
 // revokeKey removes a key that somebody else may have.

@@ -16,6 +16,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/role"
 	"github.com/wafer-auth/wafer/internal/session"
+	"github.com/wafer-auth/wafer/internal/statuslist"
 )
 
 // Store is what the rules read and write.
@@ -48,12 +49,13 @@ type Passwords interface {
 	Verify(ctx context.Context, a password.Attempt) (password.Result, error)
 }
 
-// Config is what a Service is made of. All fields but Policy and Tokens are
-// needed.
+// Config is what a Service is made of. All fields but Policy, Tokens and
+// Statuses are needed.
 type Config struct {
 	Store     Store
 	Sessions  *session.Keeper
 	Keys      *keyring.Ring
+	Fleet     Fleet
 	Passwords Passwords
 	Policy    password.Policy // which passwords may be set
 	Secrets   *opaque.Key     // keys the codes that are stored of client secrets
@@ -62,6 +64,11 @@ type Config struct {
 	// Tokens finds the jti of an opaque access token by the token's digest.
 	// Without it an opaque token can be revoked by its jti only.
 	Tokens func(ctx context.Context, d opaque.Digest) (jti string, found bool, err error)
+	// Statuses takes back places in status lists (see statuslist.Service). Without
+	// it a token that is revoked by itself stays good in the list it names.
+	Statuses interface {
+		End(ctx context.Context, r statuslist.Ref) error
+	}
 }
 
 // Service changes what is registered. It is safe for concurrent use.

@@ -63,6 +63,10 @@ type Token struct {
 	Alg      jose.Algorithm // also for Opaque, so that the format can change live
 	Lifetime time.Duration
 	Encrypt  *Encrypt // for JWE only
+	// StatusList says that tokens name their place in a status list, for
+	// verifiers that do not follow our revocations. Not for Opaque: it has no
+	// claims to be read.
+	StatusList bool
 }
 
 // API is one protected service. ID is the audience, except for Management.
@@ -150,6 +154,9 @@ func (a API) checkScopes() error {
 }
 
 func (a API) checkFormat() error {
+	if a.Token.StatusList && a.Token.Format == Opaque {
+		return a.invalid("token.status_list does not go with format opaque: whoever asks about such a token learns of its end")
+	}
 	switch a.Token.Format {
 	case JWT, Opaque:
 		if a.Token.Encrypt != nil {

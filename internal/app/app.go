@@ -14,11 +14,13 @@ import (
 	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/config"
+	"github.com/wafer-auth/wafer/internal/feed"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/keyring"
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/session"
 	"github.com/wafer-auth/wafer/internal/signin"
+	"github.com/wafer-auth/wafer/internal/statuslist"
 	"github.com/wafer-auth/wafer/internal/store/split"
 	"github.com/wafer-auth/wafer/internal/token"
 	"github.com/wafer-auth/wafer/internal/web/https"
@@ -48,6 +50,8 @@ type App struct {
 	ring      *keyring.Ring
 	sessions  *session.Keeper
 	grants    *grant.Service
+	hub       *feed.Hub
+	lists     *statuslist.Service
 	signin    *signin.Service
 	admin     *admin.Service
 	public    http.Handler
@@ -123,16 +127,22 @@ func (a *App) services() error {
 		return err
 	}
 	secrets := a.root.Derive("client secrets")
+	a.lists = statuslist.New(statuslist.Config{
+		Store: a.store, Issuer: a.config.Issuer, Key: a.root.Derive("status lists"), Signer: a.eventsKey, Now: a.now,
+	})
 	a.grants = grant.New(grant.Config{
-		Store: a.store, Log: a.store, Sessions: a.sessions, Keys: a.ring, Refresh: token.NewRefreshKey(a.root.Derive("refresh tokens")),
+		Store: a.store, Log: a.store, Sessions: a.sessions, Keys: a.ring, Refresh: token.NewRefreshKey(a.root.Derive("refresh tokens")), Statuses: a.lists,
 		Secrets: secrets, Issuer: a.config.Issuer, Now: a.now,
 	})
+	if a.hub, err = a.newHub(); err != nil {
+		return err
+	}
 	a.signin = signin.New(signin.Config{
 		Store: a.store, Counters: a.store, Passwords: a.passwords, Names: a.root.Derive("counter names"),
 		Devices: a.root.Derive("known devices"), Now: a.now,
 	})
 	a.admin = admin.New(admin.Config{
-		Store: a.store, Passwords: a.passwords, Secrets: secrets, Keys: a.ring, Sessions: a.sessions, Issuer: a.config.Issuer, Now: a.now,
+		Store: a.store, Passwords: a.passwords, Secrets: secrets, Keys: a.ring, Fleet: a.hub, Statuses: a.lists, Sessions: a.sessions, Issuer: a.config.Issuer, Now: a.now,
 		Tokens: a.jti,
 	})
 	return nil
@@ -161,7 +171,7 @@ func (a *App) tickKeys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.ring.Tick(ctx, all); err != nil {
+	if err := a.ring.Tick(ctx, append(all, a.builtIn()...)); err != nil {
 		return fmt.Errorf("tick keys: %w", err)
 	}
 	return nil

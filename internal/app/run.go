@@ -71,6 +71,7 @@ func (a *App) serve(ctx context.Context, servers []serving, hangup <-chan os.Sig
 	var background sync.WaitGroup
 	background.Go(a.warm)
 	background.Go(func() { a.KeepHouse(ctx) })
+	background.Go(func() { a.follow(ctx) })
 	background.Go(func() { a.reloads(ctx, hangup) })
 	if a.front != nil {
 		background.Go(func() { a.front.Manage(ctx) })
@@ -81,7 +82,7 @@ func (a *App) serve(ctx context.Context, servers []serving, hangup <-chan os.Sig
 	case err = <-failed:
 		err = fmt.Errorf("serve: %w", err)
 	}
-	stop()
+	stop() // with it ends the hub, and every stream of it, which nobody would wait for
 	end, cancel := context.WithTimeout(context.Background(), graceful)
 	defer cancel()
 	for _, s := range servers {
@@ -95,6 +96,13 @@ func server(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+	}
+}
+
+// follow runs the hub of the revocation feed.
+func (a *App) follow(ctx context.Context) {
+	if err := a.hub.Run(ctx); err != nil && ctx.Err() == nil {
+		a.log.Error("revocation feed", "error", err)
 	}
 }
 
@@ -117,7 +125,9 @@ func (a *App) chores() []chore {
 		{time.Second, a.moveSessions},
 		{keys, a.tickKeys},
 		{10 * time.Second, a.tickCertificate},
+		{2 * time.Second, a.lists.Refresh},
 		{time.Minute, a.purge},
+		{time.Minute, a.lists.Purge},
 	}
 }
 

@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/config"
+	webfeed "github.com/wafer-auth/wafer/internal/web/feed"
 	"github.com/wafer-auth/wafer/internal/web/manage"
 	"github.com/wafer-auth/wafer/internal/web/middleware"
 	"github.com/wafer-auth/wafer/internal/web/oauth"
 	"github.com/wafer-auth/wafer/internal/web/pages"
 	"github.com/wafer-auth/wafer/internal/web/respond"
 	"github.com/wafer-auth/wafer/internal/web/sessions"
+	weblists "github.com/wafer-auth/wafer/internal/web/statuslist"
 )
 
 // surfaces builds the two handlers: one for the network, one for the control
@@ -21,7 +23,7 @@ func (a *App) surfaces(o Options) error {
 	origins := &middleware.Origins{List: a.allClients, Now: a.now, Fresh: 5 * time.Second, Log: a.log}
 	management := manage.New(manage.Config{
 		Issuer: a.config.Issuer, Tokens: a.grants, Users: a.admin, Clients: a.admin, APIs: a.admin, Roles: a.admin,
-		Keys: a.ring, Sessions: a.sessions, Setup: a.admin, Moves: moves{a.store}, Logs: a.store, Now: a.now, Log: a.log,
+		Keys: a.ring, Sessions: a.sessions, Setup: a.admin, Moves: moves{a.store}, Logs: a.store, Feed: a.hub, Now: a.now, Log: a.log,
 	})
 	ui, err := pages.New(pages.Config{
 		Issuer: a.config.Issuer, SignIn: a.signin, Sessions: a.sessions, Accounts: a.admin, Forms: a.root.Derive("forms"),
@@ -35,12 +37,19 @@ func (a *App) surfaces(o Options) error {
 	sessions.New(sessions.Config{
 		SignIn: a.signin, Sessions: a.sessions, Grants: a.grants, Accounts: a.admin, FirstParty: origins.FirstParty, Log: a.log,
 	}).Mount(mux)
+	webfeed.New(webfeed.Config{Source: a.hub, Now: a.now, Log: a.log}).Mount(mux)
+	weblists.New(weblists.Config{Lists: a.lists, Now: a.now, Log: a.log}).Mount(mux)
+	events, err := a.receiver()
+	if err != nil {
+		return err
+	}
+	events.Mount(mux)
 	management.Mount(mux)
 	ui.Mount(mux)
 	a.operations(mux)
 	a.public, err = middleware.Chain(middleware.Config{
 		Issuer: a.config.Issuer, Hosts: loopbackHosts(a.config.Listen), AnyHost: []string{"/healthz", "/readyz"}, Proxies: a.config.TrustedProxies,
-		Bodies: map[string]int64{manage.ApplyPath: manage.ApplyBody}, Log: a.log, Now: a.now,
+		Bodies: map[string]int64{manage.ApplyPath: manage.ApplyBody, webfeed.LeasePath: webfeed.LeaseBody}, Quiet: []string{webfeed.LeasePath}, Log: a.log, Now: a.now,
 		Sharing: middleware.Sharing{
 			Methods: []string{"DELETE", "GET", "PATCH", "POST", "PUT"}, Trusted: origins.Registered, Cookies: origins.FirstParty,
 		},

@@ -9,11 +9,11 @@ var house = plan{
 	floors: []floor{
 		{0, "words", "archtest audit browsertest config fault limit logs opaque pgtest redistest"},
 		{1, "things", "account api client doctor revoke role"},
-		{2, "means", "factor/password keyring session token"},
+		{2, "means", "factor/password feed keyring receiver session statuslist token"},
 		{3, "flows", "admin grant signin"},
 		{4, "ports", "store store/records web/respond"},
 		{5, "machinery", "store/file store/memory store/redis store/split store/sqlstore store/storetest web/middleware"},
-		{6, "surfaces", "web/https web/manage web/oauth web/pages web/sessions"},
+		{6, "surfaces", "web/feed web/https web/manage web/oauth web/pages web/receiver web/sessions web/statuslist"},
 		{7, "assembly", "app"},
 		{8, "commands", "cmd/wafer"},
 	},

@@ -16,11 +16,29 @@ import (
 // API wants. It is called nowhere else but right after that gate.
 func (s *Service) mint(ctx context.Context, st State, scopes []string, now time.Time) (Tokens, error) {
 	a := s.claims(st, scopes, now)
+	var key *jose.Key
+	if st.API.Token.Format != api.Opaque {
+		var ok bool
+		if key, ok = s.Keys.Signer(st.API.ID); !ok {
+			return Tokens{}, fmt.Errorf("api %s has no active key", st.API.ID)
+		}
+	}
+	var err error
+	if st.API.Token.StatusList {
+		if a.Status, err = s.status(ctx, a, st.API, key); err != nil {
+			return Tokens{}, err
+		}
+	}
 	body, err := a.Claims()
 	if err != nil {
 		return Tokens{}, err
 	}
-	text, err := s.shape(ctx, st, a, body)
+	text := ""
+	if key == nil {
+		text, err = s.storeOpaque(ctx, st, a, body)
+	} else {
+		text, err = shape(st.API, key, body)
+	}
 	if err != nil {
 		return Tokens{}, err
 	}
@@ -63,26 +81,20 @@ func (s *Service) lifetime(a *api.API) time.Duration {
 	return a.Token.Lifetime - s.Jitter(most).Truncate(time.Second)
 }
 
-func (s *Service) shape(ctx context.Context, st State, a token.Access, body []byte) (string, error) {
-	if st.API.Token.Format == api.Opaque {
-		return s.storeOpaque(ctx, st, a, body)
-	}
-	key, ok := s.Keys.Signer(st.API.ID)
-	if !ok {
-		return "", fmt.Errorf("api %s has no active key", st.API.ID)
-	}
+// shape signs, and encrypts for an API that wants that.
+func shape(to *api.API, key *jose.Key, body []byte) (string, error) {
 	signed, err := jose.Sign(key, jose.Header{Type: token.Type}, body)
 	if err != nil {
 		return "", fmt.Errorf("sign access token: %w", err)
 	}
-	if st.API.Token.Format != api.JWE {
+	if to.Token.Format != api.JWE {
 		return signed, nil
 	}
-	to, err := jose.ParseRecipientKey(st.API.Token.Encrypt.Alg, st.API.Token.Encrypt.JWK)
+	recipient, err := jose.ParseRecipientKey(to.Token.Encrypt.Alg, to.Token.Encrypt.JWK)
 	if err != nil {
 		return "", fmt.Errorf("read the API's encryption key: %w", err)
 	}
-	sealed, err := jose.Encrypt(to, jose.Header{Type: token.Type}, signed)
+	sealed, err := jose.Encrypt(recipient, jose.Header{Type: token.Type}, signed)
 	if err != nil {
 		return "", fmt.Errorf("encrypt access token: %w", err)
 	}

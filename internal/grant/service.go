@@ -14,6 +14,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/session"
+	"github.com/wafer-auth/wafer/internal/statuslist"
 	"github.com/wafer-auth/wafer/internal/token"
 	"github.com/wafer-auth/wafer/verify/jose"
 )
@@ -30,7 +31,13 @@ type Log interface {
 	Covered(ctx context.Context, rsn int64, refs []revoke.Ref) (revoke.Recorded, bool, error)
 }
 
-// Config is what a Service is made of. All fields but the last three are needed.
+// Statuses gives tokens their places in status lists. See statuslist.Service.
+type Statuses interface {
+	Assign(ctx context.Context, h statuslist.Holder, rsn int64, ends time.Time) (statuslist.Ref, error)
+	End(ctx context.Context, r statuslist.Ref) error
+}
+
+// Config is what a Service is made of. All fields but the last four are needed.
 type Config struct {
 	Store    Store
 	Log      Log
@@ -45,6 +52,9 @@ type Config struct {
 	// Jitter picks a time below most, by which a token lives shorter. Default: at
 	// random.
 	Jitter func(most time.Duration) time.Duration
+	// Statuses is for the tokens of APIs that want status lists. Without it those
+	// are not minted.
+	Statuses Statuses
 }
 
 // Service hands out, looks into and takes back tokens.

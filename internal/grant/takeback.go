@@ -37,6 +37,9 @@ func (s *Service) takeBack(ctx context.Context, caller client.Client, text strin
 	if err != nil || !ok || h.ClientID != caller.ID {
 		return revoke.Entry{}, audit.Event{}, false, err
 	}
+	if err := s.endStatus(ctx, h.Access); err != nil {
+		return revoke.Entry{}, audit.Event{}, false, err
+	}
 	note = audit.Event{Target: h.ID, Session: h.SessionID, Detail: "access token"}
 	return revoke.New(revoke.Token, h.ID, "client", now), note, true, nil
 }

@@ -2,6 +2,7 @@ package revoke
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/audit"
@@ -30,6 +31,28 @@ type Entry struct {
 	At        time.Time
 	KeepUntil time.Time // the last moment a covered credential could be shown (I9)
 	Reason    string    // a short code: "logout", "password", "ban", "reuse", ...
+	// Subject and Clients say who is to be told: whose the credentials were, and
+	// which clients held a grant or a session of what the entry ends, sorted, each
+	// once, nil for none. The store adds to entries of kind Session, Grant and User
+	// what its own rows say (see Named); a caller who knows more fills them in.
+	Subject string
+	Clients []string
+}
+
+// Named returns the entry with what a store has found: the subject, unless there
+// is one, and the clients beside those that are there; "" names none.
+func (e Entry) Named(subject string, clients ...string) Entry {
+	if e.Subject == "" {
+		e.Subject = subject
+	}
+	all := slices.Concat(e.Clients, clients)
+	all = slices.DeleteFunc(all, func(id string) bool { return id == "" })
+	slices.Sort(all)
+	if all = slices.Compact(all); len(all) == 0 {
+		all = nil
+	}
+	e.Clients = all
+	return e
 }
 
 // Recorded is an entry with its position in the log. Positions are dense.

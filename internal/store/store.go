@@ -5,12 +5,14 @@ import (
 
 	"github.com/wafer-auth/wafer/internal/admin"
 	"github.com/wafer-auth/wafer/internal/audit"
+	"github.com/wafer-auth/wafer/internal/feed"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/keyring"
 	"github.com/wafer-auth/wafer/internal/limit"
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/session"
 	"github.com/wafer-auth/wafer/internal/signin"
+	"github.com/wafer-auth/wafer/internal/statuslist"
 )
 
 // Store is one backend. Every method is atomic, durable when it returns nil,
@@ -25,12 +27,14 @@ type Store interface {
 	admin.RoleStore
 	admin.SetupStore
 	audit.Store
+	feed.Store
 	grant.Store
 	keyring.Store
 	limit.Store
 	revoke.Store
 	session.Store
 	signin.Store
+	statuslist.Store
 
 	// Ping reports whether the store can be read and written.
 	Ping(ctx context.Context) error

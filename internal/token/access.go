@@ -30,6 +30,14 @@ type Access struct {
 	AMR       []string
 	RSN       int64  // position of the revocation log the token was minted at
 	Binding   string // bnd: what the session is bound to, as package bound writes it
+	Status    Status // where its status is found; the zero value is nowhere
+}
+
+// Status is a place in a status list (draft-ietf-oauth-status-list-20 section
+// 6.2). No URI: there is none.
+type Status struct {
+	URI   string
+	Index int
 }
 
 // claims fixes the names and their order.
@@ -49,6 +57,16 @@ type claims struct {
 	ACR       string   `json:"acr,omitempty"`
 	AMR       []string `json:"amr,omitempty"`
 	Binding   string   `json:"bnd,omitempty"`
+	Status    *status  `json:"status,omitempty"`
+}
+
+type status struct {
+	List statusList `json:"status_list"`
+}
+
+type statusList struct {
+	Index int    `json:"idx"`
+	URI   string `json:"uri"`
 }
 
 // Claims returns the claims as JSON. Times are whole seconds, rounded down.
@@ -60,6 +78,9 @@ func (a Access) Claims() ([]byte, error) {
 	}
 	if !a.AuthTime.IsZero() {
 		c.AuthTime = a.AuthTime.Unix()
+	}
+	if a.Status.URI != "" {
+		c.Status = &status{statusList{Index: a.Status.Index, URI: a.Status.URI}}
 	}
 	b, err := json.Marshal(c)
 	if err != nil {
@@ -82,6 +103,9 @@ func ParseClaims(b []byte) (Access, error) {
 	}
 	if c.AuthTime != 0 {
 		a.AuthTime = time.Unix(c.AuthTime, 0)
+	}
+	if c.Status != nil {
+		a.Status = Status{URI: c.Status.List.URI, Index: c.Status.List.Index}
 	}
 	return a, nil
 }

@@ -51,6 +51,7 @@ func TestClaimsRoundTrip(t *testing.T) {
 	a := token.Access{
 		Issuer: "http://localhost", Subject: "usr_1", Audience: "https://a", ClientID: "c", Scope: "x y", SessionID: "s", GrantID: "g", ID: "j",
 		IssuedAt: time.Unix(100, 0), ExpiresAt: time.Unix(400, 0), AuthTime: time.Unix(50, 0), ACR: "1", AMR: []string{"pwd"}, RSN: 9,
+		Status: token.Status{URI: "http://localhost/status-lists/1", Index: 0},
 	}
 	b, err := a.Claims()
 	if err != nil {

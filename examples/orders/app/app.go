@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"github.com/wafer-auth/wafer/verify/httpauth"
 	"github.com/wafer-auth/wafer/verify/jose"
 	"github.com/wafer-auth/wafer/verify/jwks"
+	"github.com/wafer-auth/wafer/verify/revocation"
 )
 
 // Config is what the service must know.
@@ -28,7 +30,19 @@ type Config struct {
 	Inventory         string
 	InventoryAudience string
 
+	// Feed tells what was taken back. Its Run must be called. nil: Wafer is asked
+	// about every credential.
+	Feed *revocation.Feed
+
 	Logger *slog.Logger // nil: slog.Default()
+}
+
+// NewFeed makes the feed for a configuration.
+func NewFeed(c Config) (*revocation.Feed, error) {
+	return revocation.New(revocation.Config{
+		Issuer: c.Issuer, ClientID: c.ClientID, ClientSecret: c.ClientSecret, Audience: c.Audience, Policy: cmp.Or(c.Stale, verify.Degrade.String()),
+		Name: "orders", Logger: c.Logger,
+	})
 }
 
 // New returns the service, or everything that is wrong with the configuration.
@@ -47,6 +61,7 @@ func New(c Config) (http.Handler, error) {
 	auth := httpauth.New(v, httpauth.Options{Realm: "orders", Logger: c.Logger})
 	mux := http.NewServeMux()
 	mux.Handle("GET /orders", auth.Require("orders:read")(http.HandlerFunc(s.orders)))
+	mux.Handle("GET /orders/live", auth.Require("orders:read")(live(auth)))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	return mux, nil
 }
@@ -68,7 +83,7 @@ func verifier(c Config) (*verify.Verifier, error) {
 	}
 	return verify.New(verify.Config{
 		Issuer: c.Issuer, Audience: c.Audience, Algorithms: []jose.Algorithm{jose.Algorithm(c.Algorithm)},
-		Keys: keys, Server: server, Stale: stale, Logger: c.Logger,
+		Keys: keys, Server: server, Feed: c.Feed, Stale: stale, Logger: c.Logger,
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/audit"
 	"github.com/wafer-auth/wafer/internal/client"
+	"github.com/wafer-auth/wafer/internal/feed"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/keyring"
 	"github.com/wafer-auth/wafer/internal/revoke"
@@ -85,7 +86,17 @@ func keyCopy(k keyring.Record) keyring.Record {
 
 func entryCopy(e revoke.Entry) revoke.Entry {
 	e.At, e.KeepUntil = when(e.At), when(e.KeepUntil)
-	return e
+	return e.Named("") // with clients of its own, as they are kept
+}
+
+func recordedCopy(r revoke.Recorded) revoke.Recorded {
+	r.Clients = slices.Clone(r.Clients)
+	return r
+}
+
+func verifierCopy(v feed.Verifier) feed.Verifier {
+	v.Registered, v.Seen, v.Note.ID = when(v.Registered), when(v.Seen), v.ID
+	return v
 }
 
 func eventCopy(e audit.Event) audit.Event {

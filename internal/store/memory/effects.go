@@ -14,15 +14,51 @@ import (
 // apply writes effects: every change of this store that has effects comes here.
 func (m *Store) apply(fx revoke.Effects) {
 	for _, e := range fx.Revoke {
+		e = m.name(entryCopy(e))
 		m.end(e.Kind, e.Key)
 		m.head++
-		m.log = append(m.log, revoke.Recorded{Seq: m.head, Entry: entryCopy(e)})
+		m.log = append(m.log, revoke.Recorded{Seq: m.head, Entry: e})
+	}
+	if len(fx.Revoke) > 0 {
+		m.ring()
 	}
 	for _, e := range fx.Audit {
 		e = eventCopy(e)
 		e.Seq = int64(len(m.events) + 1)
 		m.events = append(m.events, e)
 	}
+}
+
+// name adds to an entry who is to be told of what it ends.
+func (m *Store) name(e revoke.Entry) revoke.Entry {
+	if e.Key == "" {
+		return e
+	}
+	mine := func(s session.Session) bool { return s.ID == e.Key }
+	granted := func(g grant.Grant) bool { return g.SessionID == e.Key }
+	switch e.Kind {
+	case revoke.Session:
+	case revoke.User:
+		mine = func(s session.Session) bool { return s.UserID == e.Key }
+		granted = func(g grant.Grant) bool { return g.UserID == e.Key }
+		e = e.Named(e.Key)
+	case revoke.Grant:
+		mine = func(session.Session) bool { return false }
+		granted = func(g grant.Grant) bool { return g.ID == e.Key }
+	default:
+		return e
+	}
+	for _, s := range m.sessions {
+		if mine(s) {
+			e = e.Named(s.UserID, s.ClientID)
+		}
+	}
+	for _, g := range m.grants {
+		if granted(g) {
+			e = e.Named(g.UserID, g.ClientID)
+		}
+	}
+	return e
 }
 
 // end removes what an entry ends.
@@ -111,7 +147,7 @@ func (m *Store) Covered(ctx context.Context, rsn int64, refs []revoke.Ref) (r re
 	err = m.read(ctx, func() {
 		for _, e := range slices.Backward(m.log) {
 			if (e.Seq > rsn || e.Kind.Always()) && slices.Contains(refs, revoke.Ref{Kind: e.Kind, Key: e.Key}) {
-				r, found = e, true
+				r, found = recordedCopy(e), true
 				return
 			}
 		}
@@ -130,7 +166,7 @@ func (m *Store) Revocations(ctx context.Context, after int64, limit int) (out []
 	err = m.read(ctx, func() {
 		for _, r := range m.log {
 			if r.Seq > after && len(out) < limit {
-				out = append(out, r)
+				out = append(out, recordedCopy(r))
 			}
 		}
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/audit"
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/fault"
+	"github.com/wafer-auth/wafer/internal/feed"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/keyring"
 	"github.com/wafer-auth/wafer/internal/limit"
@@ -52,6 +53,12 @@ type Store struct {
 	log    []revoke.Recorded // what was not purged
 	head   int64
 	events []audit.Event
+	status statuses
+
+	epoch     int64
+	eager     time.Time
+	verifiers map[string]feed.Verifier
+	bell      chan struct{} // closed, and made anew, when the log goes on
 }
 
 // New returns an empty store.
@@ -65,6 +72,8 @@ func New() *Store {
 		settings: map[string]string{}, sessions: map[string]session.Session{}, secrets: map[opaque.Digest]string{}, leaving: map[string]bool{},
 		grants: map[string]grant.Grant{}, tokens: map[opaque.Digest]grant.AccessToken{}, keys: map[string]keyring.Record{},
 		counters: map[string]limit.Counter{},
+
+		epoch: 1, verifiers: map[string]feed.Verifier{}, bell: make(chan struct{}),
 	}
 }
 
@@ -78,6 +87,7 @@ func (m *Store) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.closed = true
+	m.ring()
 	return nil
 }
 

@@ -22,6 +22,7 @@ type conn struct {
 	ctx    context.Context // bounds every statement
 	stmts  map[string]*statement
 	learnt []func() // what a commit makes true (see Store.remember)
+	rings  bool     // whoever waits for the log is to be woken after the commit
 }
 
 // link and prepared are what the driver gives.

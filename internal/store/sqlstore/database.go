@@ -17,6 +17,8 @@ type database struct {
 	writer  *writer  // nil: every change is one statement, on a connection that reads
 	readers chan *conn
 	count   int
+	bell    bell
+	ear     ear
 	closing chan struct{}
 	close   sync.Once
 	closed  error
@@ -50,6 +52,7 @@ func (d *database) Close() error {
 			d.writer.close()
 		}
 		close(d.closing)
+		d.ear.close()
 		d.closed = d.release()
 	})
 	return d.closed

@@ -100,10 +100,11 @@ type apiDocument struct {
 }
 
 type tokenDocument struct {
-	Format   api.Format     `json:"format"`
-	Alg      jose.Algorithm `json:"alg"`
-	Lifetime time.Duration  `json:"lifetime_ns"`
-	Encrypt  *api.Encrypt   `json:"-"`
+	Format     api.Format     `json:"format"`
+	Alg        jose.Algorithm `json:"alg"`
+	Lifetime   time.Duration  `json:"lifetime_ns"`
+	Encrypt    *api.Encrypt   `json:"-"`
+	StatusList bool           `json:"status_list,omitempty"`
 }
 
 type encryptDocument struct {

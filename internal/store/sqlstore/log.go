@@ -18,7 +18,12 @@ const step = 200
 // apply writes effects. Every change that has some comes here, after its own
 // writing, so that the counters are taken last.
 func (c *conn) apply(fx revoke.Effects) error {
-	for _, e := range fx.Revoke {
+	entries := make([]revoke.Entry, len(fx.Revoke))
+	for i, e := range fx.Revoke {
+		var err error
+		if entries[i], err = c.name(e); err != nil {
+			return err
+		}
 		if err := c.end(e.Kind, e.Key); err != nil {
 			return err
 		}
@@ -26,16 +31,17 @@ func (c *conn) apply(fx revoke.Effects) error {
 	if err := c.audit(fx.Audit); err != nil {
 		return err
 	}
-	if len(fx.Revoke) == 0 {
+	if len(entries) == 0 {
 		return nil
 	}
-	last, err := c.positions("revocations", len(fx.Revoke))
+	c.rings = true
+	last, err := c.positions("revocations", len(entries))
 	if err != nil {
 		return err
 	}
-	for i, e := range fx.Revoke {
-		_, err := c.exec("INSERT INTO revocations (seq, kind, key, at, keep_until, reason) VALUES ($1, $2, $3, $4, $5, $6)",
-			last-int64(len(fx.Revoke)-1-i), string(e.Kind), e.Key, micros(e.At), micros(e.KeepUntil), e.Reason)
+	for i, e := range entries {
+		_, err := c.exec("INSERT INTO revocations (seq, kind, key, at, keep_until, reason, subject, clients) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+			last-int64(len(entries)-1-i), string(e.Kind), e.Key, micros(e.At), micros(e.KeepUntil), e.Reason, e.Subject, oddTexts(e.Clients))
 		if err != nil {
 			return err
 		}
@@ -65,6 +71,33 @@ func (c *conn) audit(events []audit.Event) error {
 		}
 	}
 	return nil
+}
+
+// told is who is to be told of what an entry of a kind removes.
+var told = map[revoke.Kind]string{
+	revoke.Session: "SELECT user_id, client_id FROM sessions WHERE id = $1 UNION SELECT user_id, client_id FROM grants WHERE session_id = $1",
+	revoke.Grant:   "SELECT user_id, client_id FROM grants WHERE id = $1",
+	revoke.User:    "SELECT user_id, client_id FROM sessions WHERE user_id = $1 UNION SELECT user_id, client_id FROM grants WHERE user_id = $1",
+}
+
+// name adds to an entry who is to be told of it, before that is removed.
+func (c *conn) name(e revoke.Entry) (revoke.Entry, error) {
+	subject := ""
+	if e.Kind == revoke.User {
+		subject = e.Key
+	}
+	var clients []string
+	if query := told[e.Kind]; query != "" && e.Key != "" {
+		err := c.each(func(r *row) error {
+			subject = r.text()
+			clients = append(clients, r.text())
+			return nil
+		}, query, e.Key)
+		if err != nil {
+			return revoke.Entry{}, err
+		}
+	}
+	return e.Named(subject, clients...), nil
 }
 
 // hanging is what removes everything that hangs from a session.
@@ -176,7 +209,7 @@ func (s *Store) Covered(ctx context.Context, rsn int64, refs []revoke.Ref) (r re
 	return r, found, err
 }
 
-const recorded = "SELECT seq, kind, key, at, keep_until, reason FROM revocations "
+const recorded = "SELECT seq, kind, key, at, keep_until, reason, subject, clients FROM revocations "
 
 // refsMost is how many refs one statement asks for.
 const refsMost = 16
@@ -228,7 +261,7 @@ var newestOf = func() (queries [refsMost + 1]string) {
 
 func (r *row) recorded() revoke.Recorded {
 	return revoke.Recorded{Seq: r.int(), Entry: revoke.Entry{
-		Kind: revoke.Kind(r.text()), Key: r.text(), At: r.time(), KeepUntil: r.time(), Reason: r.text(),
+		Kind: revoke.Kind(r.text()), Key: r.text(), At: r.time(), KeepUntil: r.time(), Reason: r.text(), Subject: r.text(), Clients: r.oddTexts(),
 	}}
 }
 

@@ -133,11 +133,15 @@ func (f *far) begin(c *conn) error {
 // commit checks what was done: COMMIT of a transaction that failed rolls it back,
 // and that is no error.
 func (f *far) commit(c *conn) error {
-	results, err := f.send(c, []string{"COMMIT"})
+	statements := []string{"COMMIT"}
+	if c.rings {
+		statements = []string{"NOTIFY " + doorbell, "COMMIT"}
+	}
+	results, err := f.send(c, statements)
 	if err != nil {
 		return err
 	}
-	if tag := results[0].CommandTag.String(); tag != "COMMIT" {
+	if tag := results[len(results)-1].CommandTag.String(); tag != "COMMIT" {
 		return fmt.Errorf("commit was answered with %s", tag)
 	}
 	return nil

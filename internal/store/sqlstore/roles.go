@@ -40,9 +40,11 @@ func (c *conn) tell(roleID string, claims revoke.Entry) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.exec(`INSERT INTO revocations (seq, kind, key, at, keep_until, reason)
-		SELECT $1 + row_number() OVER (ORDER BY user_id), $2, user_id, $3, $4, $5 FROM user_roles WHERE role_id = $6`,
-		last-n, string(claims.Kind), micros(claims.At), micros(claims.KeepUntil), claims.Reason, roleID)
+	c.rings = true
+	claims = claims.Named("")
+	_, err = c.exec(`INSERT INTO revocations (seq, kind, key, at, keep_until, reason, subject, clients)
+		SELECT $1 + row_number() OVER (ORDER BY user_id), $2, user_id, $3, $4, $5, $6, $7 FROM user_roles WHERE role_id = $8`,
+		last-n, string(claims.Kind), micros(claims.At), micros(claims.KeepUntil), claims.Reason, claims.Subject, oddTexts(claims.Clients), roleID)
 	return err
 }
 

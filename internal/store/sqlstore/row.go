@@ -123,6 +123,32 @@ func micros(t time.Time) int64 { return t.UnixMicro() }
 // when is a time as it comes back.
 func when(t time.Time) time.Time { return time.UnixMicro(micros(t)).UTC() }
 
+// oddTexts reads what the function of that name stores. An empty list is nil.
+func (r *row) oddTexts() (l []string) {
+	text := r.text()
+	if text == "[]" {
+		return nil
+	}
+	var ok bool
+	if l, ok = plainList(text); !ok {
+		r.decode(text, &l)
+	}
+	for i := range l {
+		l[i] = unescaped(l[i])
+	}
+	return l
+}
+
+// oddTexts is a list of any texts as it is stored: JSON has no place for bytes that
+// are no text.
+func oddTexts(l []string) string {
+	all := make([]string, len(l))
+	for i := range l {
+		all[i] = escaped(l[i])
+	}
+	return texts(all)
+}
+
 // texts is a list as it is stored. nil and empty stay apart.
 func texts(l []string) string {
 	text, err := json.Marshal(l)

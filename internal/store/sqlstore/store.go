@@ -33,7 +33,8 @@ type Config struct {
 // Store is a store in a database. Make one with Open.
 type Store struct {
 	*database
-	view atomic.Pointer[view]
+	view    atomic.Pointer[view]
+	backend atomic.Uint32 // the server's number of the connection that writes
 
 	clients register[client.Client]
 	apis    register[api.API]
@@ -64,7 +65,7 @@ func (s *Store) openFile(ctx context.Context, c Config) error {
 		return err
 	}
 	s.database = d
-	s.writer.settle = s.settle
+	s.writer.settle, s.writer.ring = s.settle, s.bell.ring
 	first, err := d.writer.conn.look(nil)
 	if err != nil {
 		return errors.Join(err, d.release())
@@ -83,7 +84,11 @@ func (s *Store) openFar(ctx context.Context, c Config) error {
 	// A lost connection may be a lost server, whose successor counts again from
 	// an earlier number.
 	forget := func() { s.view.Store(nil) }
-	d.writer.conn.made = forget
+	d.writer.conn.made = func() {
+		forget()
+		s.backend.Store(pgxOf(d.writer.conn.c).PgConn().PID())
+	}
+	d.writer.ring = s.bell.ring
 	if err := errors.Join(d.writer.conn.connect(), d.fill(forget)); err != nil {
 		return errors.Join(fmt.Errorf("open database %s: %w", d.engine.(*far).place(), err), d.release())
 	}

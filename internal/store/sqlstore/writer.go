@@ -38,6 +38,7 @@ const (
 type writer struct {
 	conn     *conn
 	settle   func(*conn) (publish func(), err error) // see Store.settle; nil when nobody needs it
+	ring     func()                                  // wakes who waits for the log in this process; nil when nobody does
 	commit   func(*conn) error
 	wake     chan struct{}
 	finished chan struct{}
@@ -175,7 +176,7 @@ func (w *writer) transact(tasks []*task) (err error) {
 	c := w.conn
 	bound, cancel := c.engine.bound(context.Background())
 	defer cancel()
-	c.ctx, c.learnt = bound, nil
+	c.ctx, c.learnt, c.rings = bound, nil, false
 	defer func() {
 		if err != nil {
 			w.undo()
@@ -224,6 +225,7 @@ func (w *writer) undo() {
 	if w.settle != nil {
 		w.settle(nil)
 	}
+	w.wakeUp() // it may be committed all the same
 	if c.c == nil {
 		return
 	}
@@ -251,7 +253,15 @@ func (w *writer) finish() error {
 	for _, known := range c.learnt {
 		known()
 	}
+	w.wakeUp()
 	return nil
+}
+
+// wakeUp rings for what was written to the log.
+func (w *writer) wakeUp() {
+	if w.conn.rings && w.ring != nil {
+		w.ring()
+	}
 }
 
 // runAlone runs a task that has the transaction for itself, and commits it.

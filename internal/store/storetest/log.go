@@ -29,6 +29,7 @@ func logReadBack(t *testing.T, s store.Store) {
 	must(t, err)
 	same(t, "position without an entry", seq, int64(0))
 	fx := revoke.Effects{Revoke: []revoke.Entry{entry(revoke.User, "ada"), entry(revoke.Key, "k")}}
+	fx.Revoke[0].Subject = "ada"
 	seq, err = s.Record(ctx, fx)
 	must(t, err)
 	same(t, "position of the last of two", seq, int64(2))

@@ -88,7 +88,7 @@ func cases() []testCase {
 	var all []testCase
 	for _, some := range [][]testCase{
 		auditCases(), counterCases(), effectCases(), grantCases(), keyCases(), lifeCases(), logCases(), oddCases(),
-		raceCases(), registerCases(), roleCases(), sessionCases(), setupCases(), snapshotCases(), tokenCases(), userCases(),
+		raceCases(), registerCases(), roleCases(), sessionCases(), setupCases(), snapshotCases(), statusCases(), tokenCases(), userCases(),
 	} {
 		all = append(all, some...)
 	}

@@ -1,20 +1,18 @@
 package manage
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/wafer-auth/wafer/internal/admin"
 	"github.com/wafer-auth/wafer/internal/audit"
 	"github.com/wafer-auth/wafer/internal/fault"
+	"github.com/wafer-auth/wafer/internal/feed"
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/web/middleware"
 	"github.com/wafer-auth/wafer/internal/web/respond"
 )
-
-// ackDurable is the one acknowledgement there is: the entry is on disk.
-const ackDurable = "durable"
 
 func (s *Surface) revoke(w http.ResponseWriter, r *http.Request, c caller) error {
 	var in NewRevocation
@@ -24,28 +22,19 @@ func (s *Surface) revoke(w http.ResponseWriter, r *http.Request, c caller) error
 	if err := in.check(c); err != nil {
 		return err
 	}
-	start := s.Now()
-	seq, err := s.Setup.Revoke(r.Context(), c.by(), admin.Revocation{
+	out, err := s.Setup.RevokeAs(r.Context(), c.by(), admin.Revocation{
 		User: in.User, Session: in.Session, Client: in.Client, API: in.API, Token: in.Token, Key: in.Key, Reason: in.Reason,
-	})
+	}, feed.Ack(cmp.Or(in.Ack, string(feed.Durable))))
 	if err != nil {
 		return err
 	}
-	took := s.Now().Sub(start)
-	respond.JSON(w, http.StatusOK, Revoked{Seq: seq, Ack: ackDurable, TookMS: float64(took.Microseconds()) / float64(time.Millisecond/time.Microsecond)})
+	respond.JSON(w, http.StatusOK, Revoked{Seq: out.Seq, Ack: string(out.Ack), TookMS: milliseconds(out.Took)})
 	return nil
 }
 
-// check refuses an acknowledgement that nobody could give, and asks for the
-// scope of the register where a revocation reaches beyond sessions.
+// check asks for the scope of the register where a revocation reaches beyond
+// sessions.
 func (in NewRevocation) check(c caller) error {
-	switch in.Ack {
-	case "", ackDurable:
-	case "hubs", "fleet":
-		return fault.New(fault.Invalid, "ack "+in.Ack+" needs the revocation feed, which this version does not have. Use durable.")
-	default:
-		return fault.New(fault.Invalid, "ack must be durable.")
-	}
 	for _, more := range []struct{ value, scope string }{
 		{in.Client, "clients:write"}, {in.Key, "keys:write"}, {in.API, "apis:write"},
 	} {

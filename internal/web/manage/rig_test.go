@@ -18,6 +18,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/factor/password"
 	"github.com/wafer-auth/wafer/internal/fault"
+	"github.com/wafer-auth/wafer/internal/feed"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/keyring"
 	"github.com/wafer-auth/wafer/internal/opaque"
@@ -26,6 +27,8 @@ import (
 	"github.com/wafer-auth/wafer/internal/token"
 	"github.com/wafer-auth/wafer/internal/web/manage"
 	"github.com/wafer-auth/wafer/internal/web/middleware"
+	"github.com/wafer-auth/wafer/verify/jose"
+	"github.com/wafer-auth/wafer/verify/revocation"
 )
 
 const (
@@ -46,6 +49,7 @@ type rig struct {
 	logged   *strings.Builder
 	mu       *sync.Mutex
 	now      *time.Time
+	hub      *feed.Hub
 }
 
 func (g rig) clock() time.Time {
@@ -79,10 +83,20 @@ func newRig(t *testing.T) rig {
 		Params: password.Params{Memory: 64, Time: 1, Threads: 1}, Workers: 2, Cost: time.Millisecond, Now: g.clock,
 	})
 	g.must(err)
+	g.must(g.ring.Ensure(t.Context(), keyring.BuiltIn(keyring.ForFeed)))
 	g.sessions = session.NewKeeper(g.store, session.DefaultLimits(), g.clock)
 	secrets := root.Derive("client secrets")
+	hub, err := feed.New(feed.Config{
+		Store: g.store, Covered: g.store.Covered, Issuer: issuer, Node: "node-1", Now: g.clock, Log: slog.New(slog.DiscardHandler),
+		Signer:       func() (*jose.Key, bool) { return g.ring.Signer(keyring.ForFeed) },
+		Keys:         func() jose.KeySet { return g.ring.Published(keyring.ForFeed) },
+		LeaseKey:     func(string) []byte { return make([]byte, revocation.LeaseKeySize) },
+		Authenticate: func(_ context.Context, c feed.Credentials) (string, error) { return c.ID, nil },
+	})
+	g.must(err)
+	g.hub = hub
 	g.admin = admin.New(admin.Config{
-		Store: g.store, Sessions: g.sessions, Keys: g.ring, Passwords: hasher, Secrets: secrets, Issuer: issuer, Now: g.clock,
+		Store: g.store, Sessions: g.sessions, Keys: g.ring, Fleet: hub, Passwords: hasher, Secrets: secrets, Issuer: issuer, Now: g.clock,
 	})
 	g.grants = grant.New(grant.Config{
 		Store: g.store, Log: g.store, Sessions: g.sessions, Keys: g.ring, Refresh: token.NewRefreshKey(root.Derive("refresh")),
@@ -92,7 +106,7 @@ func newRig(t *testing.T) rig {
 	log := slog.New(slog.NewJSONHandler(&locked{mu: g.mu, w: g.logged}, nil))
 	surface := manage.New(manage.Config{
 		Issuer: issuer, Tokens: g.grants, Users: g.admin, Clients: g.admin, APIs: g.admin, Roles: g.admin, Keys: g.ring,
-		Sessions: g.sessions, Setup: g.admin, Moves: g.moves, Logs: g.store, Now: g.clock, Log: log,
+		Sessions: g.sessions, Setup: g.admin, Moves: g.moves, Logs: g.store, Feed: hub, Now: g.clock, Log: log,
 	})
 	mux := http.NewServeMux()
 	surface.Mount(mux)

@@ -35,6 +35,7 @@ var routes = []route{
 	{"GET", "/clients/{id}", []string{"clients:read"}, (*Surface).showClient, "Show a client."},
 	{"PATCH", "/clients/{id}", []string{"clients:write"}, (*Surface).editClient, "Change a client."},
 	{"POST", "/clients/{id}/secret", []string{"clients:write"}, (*Surface).rotateClientSecret, "Give a client a new secret."},
+	{"POST", "/drills", []string{"sessions:revoke", "users:write"}, (*Surface).drill, "Revoke a throwaway user and measure when each verifier refuses."},
 	{"GET", "/keys", []string{"keys:read"}, (*Surface).listKeys, "List signing keys."},
 	{"POST", "/keys/rotate", []string{"keys:write"}, (*Surface).rotateKey, "Announce the next key of an API."},
 	{"GET", "/keys/{kid}", []string{"keys:read"}, (*Surface).showKey, "Show a signing key."},
@@ -58,6 +59,7 @@ var routes = []route{
 	{"DELETE", "/users/{id}", []string{"users:write"}, (*Surface).removeUser, "Remove a user."},
 	{"GET", "/users/{id}", []string{"users:read"}, (*Surface).showUser, "Show a user, by id or login."},
 	{"PATCH", "/users/{id}", []string{"users:write"}, (*Surface).editUser, "Change a user."},
+	{"GET", "/verifiers", []string{"feed:read"}, (*Surface).listVerifiers, "List who follows the revocation feed, and how far each has come."},
 }
 
 // route is one row. Its path is below Prefix.

@@ -11,6 +11,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/audit"
 	"github.com/wafer-auth/wafer/internal/client"
+	"github.com/wafer-auth/wafer/internal/feed"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/keyring"
 	"github.com/wafer-auth/wafer/internal/revoke"
@@ -79,7 +80,8 @@ type Sessions interface {
 
 // Setup takes things back and applies declared set-ups.
 type Setup interface {
-	Revoke(ctx context.Context, by admin.By, r admin.Revocation) (int64, error)
+	RevokeAs(ctx context.Context, by admin.By, r admin.Revocation, level feed.Ack) (admin.Revoked, error)
+	Drill(ctx context.Context, by admin.By) (admin.Drilled, error)
 	Apply(ctx context.Context, by admin.By, d admin.Declared) (admin.Report, error)
 }
 
@@ -102,6 +104,7 @@ type Config struct {
 	Moves    Moves
 	Setup    Setup
 	Logs     Logs
+	Feed     Feed
 	Now      func() time.Time
 	Log      *slog.Logger
 }

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -31,6 +32,7 @@ type Config struct {
 	Proxies []netip.Prefix   // whose X-Forwarded-For we believe; nobody else's
 	Body    int64            // most bytes of a body; 0: DefaultBody
 	Bodies  map[string]int64 // other caps for exact paths
+	Quiet   []string         // exact paths whose successes are logged at level debug: verifiers come by all the time
 	Sharing Sharing          // of answers about paths that nobody knows; zero: with nobody
 	Log     *slog.Logger
 	Now     func() time.Time
@@ -256,7 +258,11 @@ func (c *chain) logRequest(r *http.Request, w *recorder, took time.Duration) {
 	if r.Pattern == "" {
 		where = slog.String("path", audit.Clip(strings.ToValidUTF8(r.URL.Path, "?")))
 	}
-	c.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
+	level := slog.LevelInfo
+	if w.status < http.StatusBadRequest && slices.Contains(c.Quiet, r.URL.Path) {
+		level = slog.LevelDebug
+	}
+	c.Log.LogAttrs(r.Context(), level, "request",
 		slog.String("request_id", w.id), slog.String("method", audit.Clip(r.Method)), where,
 		slog.Int("status", w.status), slog.Int64("bytes", w.bytes), slog.String("address", address),
 		slog.Duration("took", took))

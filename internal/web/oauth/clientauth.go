@@ -1,11 +1,7 @@
 package oauth
 
 import (
-	"encoding/base64"
 	"net/http"
-	"net/url"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/web/middleware"
@@ -37,7 +33,7 @@ func credentials(r *http.Request, form middleware.Fields) (grant.Credentials, er
 }
 
 func headerCredentials(header string, form middleware.Fields) (grant.Credentials, error) {
-	id, secret, ok := basic(header)
+	id, secret, ok := middleware.Basic(header)
 	if !ok {
 		return grant.Credentials{}, refuse(grant.InvalidClient, "Client authentication failed.")
 	}
@@ -48,31 +44,4 @@ func headerCredentials(header string, form middleware.Fields) (grant.Credentials
 		return grant.Credentials{}, refuse(grant.InvalidRequest, "client_id differs from the authenticated client.")
 	}
 	return grant.Credentials{ID: id, Secret: secret, Basic: true}, nil
-}
-
-// basic reads HTTP Basic as RFC 6749 section 2.3.1 wants it: id and secret are
-// each form-encoded before they are joined.
-func basic(header string) (id, secret string, ok bool) {
-	scheme, rest, found := strings.Cut(header, " ")
-	if !found || !strings.EqualFold(scheme, "Basic") {
-		return "", "", false
-	}
-	raw, err := base64.StdEncoding.Strict().DecodeString(strings.TrimLeft(rest, " "))
-	if err != nil {
-		return "", "", false
-	}
-	left, right, found := strings.Cut(string(raw), ":")
-	if !found {
-		return "", "", false
-	}
-	id, err1 := url.QueryUnescape(left)
-	secret, err2 := url.QueryUnescape(right)
-	if err1 != nil || err2 != nil || id == "" || !text(id) || !text(secret) {
-		return "", "", false
-	}
-	return id, secret, true
-}
-
-func text(s string) bool {
-	return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wafer-auth/wafer/internal/statuslist"
 	"github.com/wafer-auth/wafer/internal/web/middleware"
 )
 
@@ -29,6 +30,7 @@ type metadataOf struct {
 	RevocationMethods     []string `json:"revocation_endpoint_auth_methods_supported"`
 	IntrospectionEndpoint string   `json:"introspection_endpoint"`
 	IntrospectionMethods  []string `json:"introspection_endpoint_auth_methods_supported"`
+	StatusLists           string   `json:"status_list_aggregation_endpoint"`
 }
 
 // document is an answer made once.
@@ -50,6 +52,7 @@ func newDocument(issuer string) *document {
 		GrantTypes: grantNames(), AuthMethods: authMethods,
 		RevocationEndpoint: issuer + "/oauth/revoke", RevocationMethods: authMethods,
 		IntrospectionEndpoint: issuer + "/oauth/introspect", IntrospectionMethods: secretMethods,
+		StatusLists: issuer + statuslist.Path,
 	})
 	if err != nil {
 		panic(err) // strings always marshal

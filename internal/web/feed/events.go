@@ -1,0 +1,131 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/wafer-auth/wafer/internal/feed"
+)
+
+// slow is how long a reader may take for one write. Who takes longer is cut off,
+// and goes on from where it was.
+const slow = 10 * time.Second
+
+// frame is one that goes out.
+type frame struct {
+	text  string
+	eager bool
+}
+
+// events sends frames as they come (server-sent events, WHATWG HTML section 9.2):
+// after Last-Event-ID, or after the parameter from.
+func (s *Surface) events(w http.ResponseWriter, r *http.Request) error {
+	ticket, err := s.ticket(w, r)
+	if err != nil {
+		return err
+	}
+	text := r.Header.Get("Last-Event-ID")
+	if text == "" {
+		text = r.URL.Query().Get("from")
+	}
+	after, err := position(text, "Last-Event-ID, or from,")
+	if err != nil {
+		return err
+	}
+	sub, err := s.Source.Subscribe(r.Context(), ticket, after)
+	if err != nil {
+		return challenge(w, err)
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // proxies that would collect what has to leave at once
+	w.WriteHeader(http.StatusOK)
+	s.stream(w, r, sub)
+	return nil
+}
+
+// stream writes until either side ends.
+func (s *Surface) stream(w http.ResponseWriter, r *http.Request, sub *feed.Subscription) {
+	ctx, cancel := context.WithCancel(r.Context())
+	frames, ended := make(chan frame), make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = sub.Run(ctx, func(text string, eager bool) error { // whatever it was, the next renewal tells the verifier
+			select {
+			case frames <- frame{text, eager}:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	}()
+	defer func() {
+		cancel()
+		<-ended
+	}()
+	out := writer{w: w, control: http.NewResponseController(w), now: s.Now}
+	beat := time.NewTicker(s.Beat)
+	defer beat.Stop()
+	err := out.begin()
+	for err == nil {
+		select {
+		case f := <-frames:
+			err = out.send(f)
+		case <-beat.C:
+			err = out.write(":\n\n")
+		case <-ended:
+			return
+		}
+	}
+}
+
+// writer writes to one reader.
+type writer struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	now     func() time.Time
+}
+
+// begin lifts the time-outs of a server for short answers. The one for reading
+// counts too: when it ends, the server takes the caller for gone.
+func (o writer) begin() error {
+	if err := o.control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return o.write(":\n\n")
+}
+
+func (o writer) send(f frame) error {
+	name := "frame"
+	if f.eager {
+		name = "eager"
+	}
+	var b strings.Builder
+	if id, ok := idOf(f.text); ok {
+		b.WriteString("id: " + id + "\n")
+	}
+	b.WriteString("event: " + name + "\ndata: " + f.text + "\n\n")
+	return o.write(b.String())
+}
+
+func (o writer) write(text string) error {
+	if err := o.control.SetWriteDeadline(o.now().Add(slow)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	if _, err := o.w.Write([]byte(text)); err != nil {
+		return err
+	}
+	return o.control.Flush()
+}
+
+// idOf is the position that a frame leads to. The frame is our own, or one that a
+// relay has verified.
+func idOf(text string) (string, bool) {
+	at, err := feed.PositionOf(text)
+	if err != nil {
+		return "", false
+	}
+	return at.String(), true
+}

@@ -1,0 +1,519 @@
+package feed_test
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/wafer-auth/wafer/internal/fault"
+	"github.com/wafer-auth/wafer/internal/feed"
+	"github.com/wafer-auth/wafer/internal/grant"
+	"github.com/wafer-auth/wafer/internal/revoke"
+	"github.com/wafer-auth/wafer/internal/store/memory"
+	surface "github.com/wafer-auth/wafer/internal/web/feed"
+	"github.com/wafer-auth/wafer/internal/web/middleware"
+	"github.com/wafer-auth/wafer/verify/jose"
+	"github.com/wafer-auth/wafer/verify/revocation"
+)
+
+// clock is the real time: these tests speak over real connections.
+func clock() time.Time { return <-time.After(0) }
+
+// rig is a server with the feed behind the real chain.
+type rig struct {
+	*testing.T
+	url   string
+	store *memory.Store
+	hub   *feed.Hub
+	stop  func() // the hub
+	quiet *slog.Logger
+
+	mu      sync.Mutex
+	allowed map[string]bool
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	g := &rig{T: t, store: memory.New(), quiet: slog.New(slog.DiscardHandler), allowed: map[string]bool{"orders": true, "relay": true}}
+	key, err := jose.Generate(jose.EdDSA, "feed-1")
+	g.must(err)
+	g.url = g.serve(func(url string) surface.Source {
+		g.hub, err = feed.New(feed.Config{
+			Store: g.store, Covered: g.store.Covered, Issuer: url, Node: "one", Now: clock, Log: g.quiet, Secret: revocation.Secret{7},
+			Signer:       func() (*jose.Key, bool) { return key, true },
+			Keys:         func() jose.KeySet { return jose.KeySet{key.Public()} },
+			LeaseKey:     func(v string) []byte { return append(make([]byte, 0, 32), fmt.Sprintf("%32.32s", v)...) },
+			Authenticate: g.authenticate,
+		})
+		g.must(err)
+		return g.hub
+	})
+	g.stop = g.run(g.hub.Run)
+	return g
+}
+
+func (g *rig) authenticate(_ context.Context, c feed.Credentials) (string, error) {
+	if c.Secret != "secret & more" {
+		return "", &grant.Error{Code: grant.InvalidClient, Description: "Client authentication failed."}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.allowed[c.ID] {
+		return "", fault.New(fault.Forbidden, "This needs the scope feed:read.")
+	}
+	return c.ID, nil
+}
+
+// serve starts a server with short time-outs in front of a source.
+func (g *rig) serve(source func(url string) surface.Source) (at string) {
+	g.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	g.must(err)
+	at = "http://" + l.Addr().String()
+	mux := http.NewServeMux()
+	surface.New(surface.Config{Source: source(at), Now: clock, Beat: 100 * time.Millisecond, Log: g.quiet}).Mount(mux)
+	chain, err := middleware.Chain(middleware.Config{
+		Issuer: at, Bodies: map[string]int64{surface.LeasePath: surface.LeaseBody}, Log: g.quiet, Now: clock,
+	}, mux)
+	g.must(err)
+	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: chain, ReadTimeout: 400 * time.Millisecond, WriteTimeout: 400 * time.Millisecond}}
+	s.Start()
+	g.Cleanup(s.CloseClientConnections)
+	return at
+}
+
+func (g *rig) run(f func(context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(g.Context()))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = f(ctx)
+	}()
+	stop = func() {
+		cancel()
+		<-done
+	}
+	g.Cleanup(stop)
+	return stop
+}
+
+func (g *rig) must(err error) {
+	g.Helper()
+	if err != nil {
+		g.Fatal(err)
+	}
+}
+
+func (g *rig) end(kind revoke.Kind, key string) int64 {
+	g.Helper()
+	seq, err := g.store.Record(g.Context(), revoke.Effects{Revoke: []revoke.Entry{revoke.New(kind, key, "test", clock())}})
+	g.must(err)
+	return seq
+}
+
+func (g *rig) config(at, name string) revocation.Config {
+	return revocation.Config{
+		Issuer: g.url, URL: at + "/feed", ClientID: "orders", ClientSecret: "secret & more", Name: name, Now: clock, Logger: g.quiet,
+	}
+}
+
+func (g *rig) verifier(at, name string) *revocation.Feed {
+	g.Helper()
+	f, err := revocation.New(g.config(at, name))
+	g.must(err)
+	g.run(f.Run)
+	g.await(name+" is ready", f.Ready())
+	return f
+}
+
+func (g *rig) await(what string, c <-chan struct{}) {
+	g.Helper()
+	select {
+	case <-c:
+	case <-time.After(20 * time.Second):
+		g.Fatalf("%s: not yet", what)
+	}
+}
+
+// refused waits until a feed refuses a session.
+func (g *rig) refused(f *revocation.Feed, sid string) {
+	g.Helper()
+	ended := make(chan struct{})
+	stop := f.Watch(f.Keys(revocation.Subject{SessionID: sid}), 0, func() { close(ended) })
+	defer stop()
+	g.await(sid+" is refused", ended)
+}
+
+// answer is what the server said.
+type answer struct {
+	*http.Response
+	body []byte
+}
+
+func (g *rig) send(method, path string, body any, change func(*http.Request)) answer {
+	g.Helper()
+	b, ok := body.(string)
+	if !ok && body != nil {
+		raw, err := json.Marshal(body)
+		g.must(err)
+		b = string(raw)
+	}
+	r, err := http.NewRequestWithContext(g.Context(), method, g.url+path, strings.NewReader(b))
+	g.must(err)
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if change != nil {
+		change(r)
+	}
+	plain := &http.Transport{DisableCompression: true, DisableKeepAlives: true}
+	res, err := plain.RoundTrip(r)
+	g.must(err)
+	defer func() { _ = res.Body.Close() }()
+	raw, err := io.ReadAll(res.Body)
+	g.must(err)
+	return answer{res, raw}
+}
+
+func basic(id, secret string) func(*http.Request) {
+	return func(r *http.Request) { r.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret)) }
+}
+
+func bearer(ticket string) func(*http.Request) {
+	return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+ticket) }
+}
+
+func (g *rig) registered() revocation.Registered {
+	g.Helper()
+	a := g.send("POST", "/feed/register", revocation.Registration{Name: "v"}, basic("orders", "secret & more"))
+	if a.StatusCode != http.StatusOK {
+		g.Fatalf("got %d %s", a.StatusCode, a.body)
+	}
+	var out revocation.Registered
+	g.must(json.Unmarshal(a.body, &out))
+	return out
+}
+
+func TestRevokedIsRefusedOverHTTP(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	g.end(revoke.Session, "ses_0")
+	f := g.verifier(g.url, "v")
+	g.refused(f, "ses_0")
+	began := clock()
+	seq := g.end(revoke.Session, "ses_1")
+	reached, err := g.hub.Await(t.Context(), seq, feed.Fleet)
+	took := clock().Sub(began)
+	k := f.Keys(revocation.Subject{SessionID: "ses_1"})
+	if err != nil || reached != feed.Fleet || f.Check(&k, 0) != revocation.Revoked {
+		t.Errorf("got %s %v %+v", reached, err, f.Stats())
+	}
+	if took > time.Second {
+		t.Errorf("FLEET took %v", took)
+	}
+}
+
+func TestTreeOfRelaysOverHTTP(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	at := g.url
+	for _, node := range []string{"upper", "lower"} {
+		above := at
+		at = g.serve(func(string) surface.Source {
+			c := g.config(above, node)
+			c.ClientID = "relay"
+			up, err := revocation.NewRemote(c)
+			g.must(err)
+			r, err := feed.NewRelay(feed.RelayConfig{
+				Upstream: up, Issuer: g.url, Node: node, Now: clock, Log: g.quiet,
+				As: func(cr feed.Credentials) (revocation.Hub, error) {
+					c := g.config(above, node)
+					c.ClientID, c.ClientSecret = cr.ID, cr.Secret
+					return revocation.NewRemote(c)
+				},
+			})
+			g.must(err)
+			g.run(r.Run)
+			g.await(node+" is ready", r.Feed().Ready())
+			return r
+		})
+	}
+	f := g.verifier(at, "v")
+	seq := g.end(revoke.Session, "ses_1")
+	g.refused(f, "ses_1")
+	if _, err := g.hub.Await(t.Context(), seq, feed.Fleet); err != nil {
+		t.Error(err)
+	}
+	acks, err := g.hub.Acks(t.Context(), seq)
+	if err != nil || len(acks) != 1 || acks[0].Heard.IsZero() {
+		t.Errorf("got %v %v", acks, err)
+	}
+}
+
+// Good, bad, and good again: it was the badness.
+func TestOnlyClientsOfTheFeedGetIn(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	in := g.registered()
+	ask := revocation.Ask{Nonce: "n", AsOfMS: -1}
+	for name, tt := range map[string]struct {
+		change func(*http.Request)
+		want   int
+	}{
+		"nothing":      {nil, 401},
+		"wrong secret": {basic("orders", "x"), 401},
+		"no scope":     {basic("shop", "secret & more"), 403},
+		"ticket":       {bearer(in.Ticket), 401},
+		"not encoded":  {func(r *http.Request) { r.SetBasicAuth("orders", "secret %zz") }, 401},
+		"two headers": {func(r *http.Request) {
+			basic("orders", "secret & more")(r)
+			r.Header.Add("Authorization", "Bearer x")
+		}, 400},
+	} {
+		if a := g.send("POST", "/feed/register", revocation.Registration{}, tt.change); a.StatusCode != tt.want || len(a.Header.Values("Access-Control-Allow-Origin")) > 0 {
+			t.Errorf("register with %s: got %d %s", name, a.StatusCode, a.body)
+		}
+	}
+	g.registered()
+	for name, body := range map[string]string{
+		"unknown member": `{"admin":true}`, "twice": `{"name":"a","name":"b"}`, "null": `{"name":null}`, "policy": `{"policy":"lax"}`, "no object": `[]`, "empty": ``,
+	} {
+		if a := g.send("POST", "/feed/register", body, basic("orders", "secret & more")); a.StatusCode != 400 {
+			t.Errorf("%s: got %d %s", name, a.StatusCode, a.body)
+		}
+	}
+	rows := []struct {
+		method, path string
+		body         any
+	}{{"POST", "/feed/lease", ask}, {"GET", "/feed/events?from=1:0", nil}, {"GET", "/feed/snapshot?least=1:0", nil}, {"GET", "/feed/snapshot/1/0", nil}, {"DELETE", "/feed/register", nil}}
+	for _, row := range rows {
+		for name, change := range map[string]func(*http.Request){
+			"nothing": nil, "junk": bearer("junk"), "basic": basic("orders", "secret & more"), "in the URL": func(r *http.Request) { r.URL.RawQuery += "&access_token=" + in.Ticket },
+		} {
+			a := g.send(row.method, row.path, row.body, change)
+			if a.StatusCode != 401 || !strings.HasPrefix(a.Header.Get("WWW-Authenticate"), "Bearer") {
+				t.Errorf("%s %s with %s: got %d %s", row.method, row.path, name, a.StatusCode, a.body)
+			}
+		}
+	}
+	a := g.send("POST", "/feed/lease", ask, bearer(in.Ticket))
+	lease, err := revocation.OpenLease(string(a.body), in.LeaseKey)
+	if err != nil || lease.Nonce != "n" || lease.Verifier != in.Verifier || a.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("got %d %s %v", a.StatusCode, a.body, err)
+	}
+	g.end(revoke.Client, "orders")
+	if _, err := g.hub.Await(t.Context(), 1, feed.Hubs); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows {
+		if a := g.send(row.method, row.path, row.body, bearer(in.Ticket)); a.StatusCode != 401 {
+			t.Errorf("%s %s of a disabled client: got %d", row.method, row.path, a.StatusCode)
+		}
+	}
+	in = g.registered()
+	if a := g.send("POST", "/feed/lease", ask, bearer(in.Ticket)); a.StatusCode != 200 {
+		t.Errorf("registered again: got %d %s", a.StatusCode, a.body)
+	}
+	if a := g.send("DELETE", "/feed/register", nil, bearer(in.Ticket)); a.StatusCode != 204 {
+		t.Errorf("leave: got %d", a.StatusCode)
+	}
+	if a := g.send("POST", "/feed/lease", ask, bearer(in.Ticket)); a.StatusCode != 401 {
+		t.Errorf("after leaving: got %d", a.StatusCode)
+	}
+	if a := g.send("OPTIONS", "/feed/lease", nil, func(r *http.Request) { r.Header.Set("Origin", "https://evil.test") }); len(a.Header.Values("Access-Control-Allow-Origin")) > 0 {
+		t.Error("another origin is let in")
+	}
+}
+
+func TestKeysArePublic(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	a := g.send("GET", "/feed/jwks.json", nil, nil)
+	keys, err := jose.ParseKeySet(a.body)
+	if err != nil || len(keys) != 1 || keys[0].CanSign() || bytes.Contains(a.body, []byte(`"d"`)) {
+		t.Errorf("got %s %v", a.body, err)
+	}
+}
+
+func TestSnapshotsNeverChange(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	for i := range 5 {
+		g.end(revoke.Session, fmt.Sprint("ses_", i))
+	}
+	in := g.registered()
+	first := g.send("GET", "/feed/snapshot?least=1:5", nil, bearer(in.Ticket))
+	where := first.Header.Get("Content-Location")
+	if first.StatusCode != 200 || where != "/feed/snapshot/1/5" || first.Header.Get("ETag") != `"1:5"` || first.Header.Get("Cache-Control") != "no-store" {
+		t.Fatalf("got %d %v", first.StatusCode, first.Header)
+	}
+	g.end(revoke.Session, "ses_9")
+	again := g.send("GET", where, nil, bearer(in.Ticket))
+	if !bytes.Equal(again.body, first.body) || !strings.HasPrefix(again.Header.Get("Cache-Control"), "private") {
+		t.Errorf("got %d %v", again.StatusCode, again.Header)
+	}
+	zipped := g.send("GET", where, nil, func(r *http.Request) {
+		bearer(in.Ticket)(r)
+		r.Header.Set("Accept-Encoding", "br, gzip;q=0.5")
+	})
+	z, err := gzip.NewReader(bytes.NewReader(zipped.body))
+	g.must(err)
+	plain, err := io.ReadAll(z)
+	if err != nil || !bytes.Equal(plain, first.body) || zipped.Header.Get("ETag") == first.Header.Get("ETag") {
+		t.Errorf("compressed: %v %v", err, zipped.Header)
+	}
+	for _, none := range []string{"gzip;q=0", "identity", "gzip;q=x"} {
+		a := g.send("GET", where, nil, func(r *http.Request) {
+			bearer(in.Ticket)(r)
+			r.Header.Set("Accept-Encoding", none)
+		})
+		if a.Header.Get("Content-Encoding") != "" {
+			t.Errorf("%s: compressed", none)
+		}
+	}
+	known := g.send("GET", where, nil, func(r *http.Request) {
+		bearer(in.Ticket)(r)
+		r.Header.Set("If-None-Match", `"1:5"`)
+	})
+	if known.StatusCode != 304 || len(known.body) > 0 {
+		t.Errorf("known: got %d", known.StatusCode)
+	}
+	for path, want := range map[string]int{"/feed/snapshot/1/77": 404, "/feed/snapshot/1/x": 400, "/feed/snapshot?least=x": 400, "/feed/snapshot": 400, "/feed/snapshot?least=1:99": 409} {
+		if a := g.send("GET", path, nil, bearer(in.Ticket)); a.StatusCode != want {
+			t.Errorf("%s: got %d %s, want %d", path, a.StatusCode, a.body, want)
+		}
+	}
+}
+
+// events opens a stream and returns its lines.
+func (g *rig) events(ticket, last string) (lines <-chan string, done <-chan struct{}) {
+	g.Helper()
+	r, err := http.NewRequestWithContext(g.Context(), "GET", g.url+"/feed/events", nil)
+	g.must(err)
+	bearer(ticket)(r)
+	r.Header.Set("Last-Event-ID", last)
+	res, err := (&http.Transport{}).RoundTrip(r)
+	g.must(err)
+	if res.StatusCode != 200 || res.Header.Get("Content-Type") != "text/event-stream" || res.Header.Get("Cache-Control") != "no-store" {
+		g.Fatalf("got %d %v", res.StatusCode, res.Header)
+	}
+	out, end := make(chan string, 1000), make(chan struct{})
+	go func() {
+		defer close(end)
+		defer func() { _ = res.Body.Close() }()
+		s := bufio.NewScanner(res.Body)
+		s.Buffer(nil, 1<<20)
+		for s.Scan() {
+			out <- s.Text()
+		}
+	}()
+	return out, end
+}
+
+// line waits for a line that begins so.
+func (g *rig) line(lines <-chan string, prefix string) string {
+	g.Helper()
+	late := time.After(10 * time.Second)
+	for {
+		select {
+		case l := <-lines:
+			if strings.HasPrefix(l, prefix) {
+				return l
+			}
+		case <-late:
+			g.Fatalf("no line %q", prefix)
+		}
+	}
+}
+
+// A stream outlives the time-outs of the server, goes on after the last event, and
+// ends with the hub.
+func TestStreamGoesOnAndEnds(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	for i := range 3 {
+		g.end(revoke.Session, fmt.Sprint("ses_", i))
+	}
+	in := g.registered()
+	lines, done := g.events(in.Ticket, "1:2")
+	g.line(lines, "id: 1:3")
+	g.line(lines, "event: frame")
+	f, err := feed.PositionOf(strings.TrimPrefix(g.line(lines, "data: "), "data: "))
+	if err != nil || f != (revocation.Position{Epoch: 1, Seq: 3}) {
+		t.Errorf("got %v %v", f, err)
+	}
+	for range 12 { // three times the time-outs
+		g.line(lines, ":")
+	}
+	g.end(revoke.Session, "ses_9")
+	g.line(lines, "id: 1:4")
+	g.must(g.hub.WantAcks(t.Context()))
+	g.line(lines, "event: eager")
+	select {
+	case <-done:
+		t.Fatal("the stream has ended")
+	default:
+	}
+	g.stop()
+	g.await("the stream ends", done)
+	if a := g.send("GET", "/feed/events", nil, bearer(in.Ticket)); a.StatusCode != 400 {
+		t.Errorf("without a position: got %d", a.StatusCode)
+	}
+}
+
+// A reader that does not read holds nothing but its connection, and not for long.
+func TestSlowReaderIsCut(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	in := g.registered()
+	mux := http.NewServeMux()
+	surface.New(surface.Config{Source: g.hub, Now: clock, Beat: time.Millisecond, Log: g.quiet}).Mount(mux)
+	r := httptest.NewRequestWithContext(t.Context(), "GET", "/feed/events?from=1:0", nil)
+	bearer(in.Ticket)(r)
+	w := &stuck{header: http.Header{}}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		mux.ServeHTTP(w, r)
+	}()
+	g.await("the handler ends", done)
+	if left := w.deadline.Sub(clock()); left <= 0 || left > 10*time.Second {
+		t.Errorf("a write may take %v", left)
+	}
+}
+
+// stuck is a connection whose third write runs into its deadline.
+type stuck struct {
+	header   http.Header
+	deadline time.Time
+	writes   int
+}
+
+func (s *stuck) Header() http.Header { return s.header }
+func (s *stuck) WriteHeader(int)     {}
+func (s *stuck) Write(b []byte) (int, error) {
+	if s.writes++; s.writes > 2 {
+		return 0, context.DeadlineExceeded
+	}
+	return len(b), nil
+}
+
+func (s *stuck) SetWriteDeadline(t time.Time) error {
+	s.deadline = t
+	return nil
+}
+
+func (s *stuck) FlushError() error { return nil }
