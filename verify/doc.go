@@ -20,6 +20,16 @@
 //	...
 //	mux.Handle("GET /orders", httpauth.Require(v, "orders:read")(orders))
 //
+// With a Feed (package revocation) nothing is asked for a token, and for a session only when it
+// is first seen: what was taken back comes by itself, and verified credentials are remembered:
+//
+//	feed, err := revocation.New(revocation.Config{
+//		Issuer: issuer, ClientID: "orders-api", ClientSecret: secret, Audience: "https://orders.example",
+//	})
+//	...
+//	go feed.Run(ctx)
+//	v, err := verify.New(verify.Config{..., Feed: feed})
+//
 // A service that checks JWTs by itself alone, and lets them live until they expire, leaves
 // Server out and sets Stale to Open.
 //
@@ -31,10 +41,18 @@
 // exp, iat, sub, client_id and jti are there and every known claim has its type; the time; that it is not bound
 // to a key (cnf), because no proof of one can be checked yet; then, and only now, the key is
 // looked up by kid and algorithm, and the signature is checked. Until then nothing the token says
-// was used for anything but to refuse it. Last, by Stale, the server is asked.
+// was used for anything but to refuse it. Last, the feed tells whether the token was taken back
+// since it was minted. Without a feed, or when it is cut off for longer than its lease, Stale says
+// what happens.
 //
-// An opaque token or a session cookie is checked by the server (RFC 7662), which is asked each
-// time; the answer must be about the right kind of credential, issuer and audience.
+// An opaque token or a session cookie is checked by the server (RFC 7662); the answer must be
+// about the right kind of credential, issuer and audience. With a feed the answer is gone by until
+// something covers the credential, for a quarter of an hour at most; without one the server is
+// asked each time.
+//
+// A credential that passed is remembered, with a KeySet that tells when it changes: shown again it
+// costs a hash and a comparison of all of its bytes, its times, the feed and the version of the
+// keys. Nothing that was refused is remembered.
 //
 // # Reasons
 //
@@ -66,6 +84,7 @@
 //	step_up_required      ErrStepUp        the same, and signing in again helps
 //	scope_insufficient    ErrScope         good, but lacks a scope
 //	server_unavailable    ErrUnavailable   keys or issuer cannot be asked; try again
+//	revocations_stale     ErrStale         the feed is cut off, under Strict; try again
 //
 // The code of any other error is "internal".
 package verify

@@ -19,6 +19,7 @@ const (
 	forgetAfter  = 10 * time.Minute
 	notesEvery   = 2 * time.Second
 	eagerNotes   = 20 * time.Millisecond
+	idleNotes    = 10 * time.Second // of a hub that nobody speaks to
 	historyMost  = 16
 	historiesMax = 50_000
 )
@@ -52,6 +53,8 @@ type register struct {
 	ever    bool
 	listing gate
 	writing gate
+	told    revocation.Position // what the hub wrote of itself last; for who writes
+	telling time.Duration       // when
 }
 
 func newRegister(h *Hub) *register {
@@ -309,7 +312,24 @@ func (h *Hub) write(ctx context.Context) error {
 	defer cancel()
 	err := h.Store.NoteVerifiers(brief, append(notes, own))
 	h.heard.wrote(notes, began, err == nil)
+	if err == nil {
+		h.heard.told, h.heard.telling = at, began
+	}
 	return err
+}
+
+// nothing reports whether there is nothing to write: an idle server leaves its disk
+// alone.
+func (h *Hub) nothing() bool {
+	r := h.heard
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, m := range r.members {
+		if m.dirty {
+			return false
+		}
+	}
+	return r.told == h.ring.position() && r.clock.elapsed()-r.telling < idleNotes
 }
 
 // writeNotes makes notes durable again and again: at once when somebody waits.
@@ -320,7 +340,9 @@ func (h *Hub) writeNotes(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		err = h.write(ctx)
+		if !h.nothing() {
+			err = h.write(ctx)
+		}
 		h.heard.writing.leave()
 		if err != nil && !failing && ctx.Err() == nil {
 			h.Log.Error("how far verifiers have come cannot be written: they get no leases soon", "error", err)
@@ -351,6 +373,10 @@ func (h *Hub) attend(ctx context.Context) {
 func (h *Hub) leaveAll() {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	if err := h.heard.writing.enter(ctx); err != nil {
+		return
+	}
+	defer h.heard.writing.leave()
 	err := errors.Join(h.write(ctx), h.Store.RemoveVerifiers(ctx, []string{h.id}))
 	if err != nil {
 		h.Log.Warn("the hub has not left the list", "error", err)

@@ -36,6 +36,7 @@ type Config struct {
 	Secret   revocation.Secret
 	LeaseKey func(verifier string) []byte // 32 bytes, the same at every hub
 	// Used hears of uses of sessions that verifiers saw. nil: nobody wants to know.
+	// It is called by one goroutine, with the time the uses' AgoMS counts from.
 	Used func(clientID string, uses []revocation.Use, now time.Time)
 
 	Now     func() time.Time
@@ -66,13 +67,14 @@ const (
 
 // Bounds of what a hub does.
 const (
-	maxBehind = 50_000 // positions: who is further behind takes a snapshot
-	maxEvents = 1000   // of a frame
-	coalesce  = 5 * time.Millisecond
-	idlePoll  = time.Second // while nobody follows
-	patience  = time.Second // for one step of the store
-	purgeWhen = time.Hour   // a verifier was not seen
-	rhoParts  = 1000        // the drift of a clock is at most 1 in rhoParts
+	maxBehind  = 50_000 // positions: who is further behind takes a snapshot
+	maxEvents  = 1000   // of a frame
+	coalesce   = 5 * time.Millisecond
+	idlePoll   = time.Second // while nobody follows
+	patience   = time.Second // for one step of the store
+	purgeWhen  = time.Hour   // a verifier was not seen
+	usagesMost = 1024        // questions whose uses wait to be told
+	rhoParts   = 1000        // the drift of a clock is at most 1 in rhoParts
 )
 
 // Hub gives the log of a Store to verifiers. It is safe for concurrent use.
@@ -89,7 +91,8 @@ type Hub struct {
 	heard   *register
 	eager   chan struct{} // one place: notes are wanted now
 	wake    chan struct{} // one place: the log may have grown
-	follow  gauge         // who follows, and when somebody was last here
+	usages  chan usage
+	follow  gauge // who follows, and when somebody was last here
 	shots   *shots
 	done    chan struct{}
 	running sync.Once
@@ -121,7 +124,7 @@ func New(c Config) (*Hub, error) {
 	}
 	h := &Hub{
 		Config: c, id: opaque.ID(hubID, c.Now()), clock: newClock(c.Now, c.Elapsed), ring: newRing(), reading: newGate(),
-		eager: make(chan struct{}, 1), wake: make(chan struct{}, 1), done: make(chan struct{}),
+		usages: make(chan usage, usagesMost), eager: make(chan struct{}, 1), wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	h.state.ended = map[revoke.Ref]int64{}
 	h.heard = newRegister(h)
@@ -153,6 +156,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	all.Go(func() { h.poll(ctx) })
 	all.Go(func() { h.writeNotes(ctx) })
 	all.Go(func() { h.keepHouse(ctx) })
+	all.Go(func() { h.tellUses(ctx) })
 	all.Wait()
 	return nil
 }

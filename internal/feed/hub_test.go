@@ -187,7 +187,7 @@ func TestPurgedPositionsLeaveNoHole(t *testing.T) {
 func TestWhoMayNotFollowIsRefused(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(g *rig) {
-		h, _ := g.hub("one")
+		h, stop := g.hub("one")
 		ctx, good := g.Context(), feed.Credentials{ID: "orders", Secret: "secret"}
 		ask := revocation.Ask{Nonce: "n", AsOfMS: -1}
 		in, err := h.Admit(ctx, good, revocation.Registration{Name: "v", Policy: "strict"})
@@ -238,7 +238,9 @@ func TestWhoMayNotFollowIsRefused(t *testing.T) {
 		}
 		in, err = h.Admit(ctx, good, revocation.Registration{})
 		g.must(err)
+		stop()
 		wait(25 * time.Hour)
+		h, _ = g.hub("two")
 		if _, err := h.Renew(ctx, in.Ticket, ask); !errors.Is(err, revocation.ErrRefused) {
 			g.Errorf("after its end: got %v", err)
 		}
@@ -459,6 +461,33 @@ func TestLiarCannotRaiseTheEpochAgainAndAgain(t *testing.T) {
 		}
 		if seq := g.end("ses_1"); seq != 1 {
 			g.Errorf("the liar moved the log to %d", seq)
+		}
+	})
+}
+
+// A key that was taken back signs nothing that is given out any more, nor anything
+// that was made before.
+func TestFramesOfAKeyThatWasTakenBackAreMadeAnew(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(g *rig) {
+		h, _ := g.hub("one")
+		l := newLine(h.As(feed.Caller{ClientID: "orders"}))
+		f, _ := g.verifier(l, "v")
+		l.sever()
+		g.end("ses_1")
+		wait(20 * time.Millisecond)
+		key, err := jose.Generate(jose.EdDSA, "feed-2")
+		g.must(err)
+		g.mu.Lock()
+		g.key = key
+		g.mu.Unlock()
+		_, err = g.store.Record(g.Context(), revoke.Effects{Revoke: []revoke.Entry{revoke.New(revoke.Key, "feed-1", "stolen", now())}})
+		g.must(err)
+		wait(100 * time.Millisecond)
+		l.mend()
+		wait(8 * time.Second)
+		if verdict(f, session("ses_1")) != revocation.Revoked || !f.Fresh(now()) || f.Stats().Registrations != 2 {
+			g.Errorf("got %+v", f.Stats())
 		}
 	})
 }

@@ -22,6 +22,7 @@ type state struct {
 	ever    bool
 	failing bool                 // the last read did not succeed
 	ended   map[revoke.Ref]int64 // clients and keys that were taken back since this hub began
+	signer  string               // the key that signed what the ring holds; only the reader looks
 	doubted bool                 // a claim without proof was believed
 	doubt   time.Duration        // when
 }
@@ -192,11 +193,26 @@ func (h *Hub) read(ctx context.Context) error {
 	} else if err := h.extend(ctx, known, head.Seq); err != nil {
 		return err
 	}
+	h.renewFrames()
 	h.ring.want(head.EagerUntil)
 	if head.EagerUntil.After(h.Now()) {
 		pull(h.eager)
 	}
 	return nil
+}
+
+// renewFrames drops what another key than the signing one has signed: verifiers may
+// not know that key any more. It is made anew for whoever asks.
+func (h *Hub) renewFrames() {
+	key, ok := h.Signer()
+	if !ok || key.ID() == h.state.signer {
+		return
+	}
+	if h.state.signer != "" {
+		h.ring.reset(h.ring.position())
+		h.shots.drop()
+	}
+	h.state.signer = key.ID()
 }
 
 // extend adds the frames from a position to the head.

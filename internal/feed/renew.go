@@ -115,9 +115,33 @@ func noteOf(verifier string, a revocation.Ack) Note {
 	return n
 }
 
+// usage is what one verifier saw used.
+type usage struct {
+	clientID string
+	uses     []revocation.Use
+	at       time.Time
+}
+
+// used passes uses on, when there is time: a lease does not wait for that. What is
+// too much is dropped, and a session may end early for it.
 func (h *Hub) used(clientID string, uses []revocation.Use) {
-	if h.Used != nil && len(uses) > 0 {
-		h.Used(clientID, uses, h.Now())
+	if h.Used == nil || len(uses) == 0 {
+		return
+	}
+	select {
+	case h.usages <- usage{clientID, uses, h.Now()}:
+	default:
+	}
+}
+
+func (h *Hub) tellUses(ctx context.Context) {
+	for {
+		select {
+		case u := <-h.usages:
+			h.Used(u.clientID, u.uses, u.at)
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

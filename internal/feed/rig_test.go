@@ -129,8 +129,8 @@ func (g *rig) hub(node string, change ...func(*feed.Config)) (h *feed.Hub, stop 
 	g.Helper()
 	c := feed.Config{
 		Store: g.store, Covered: g.store.Covered, Issuer: issuer, Node: node, Now: now, Lease: lease,
-		Signer: func() (*jose.Key, bool) { return g.key, true },
-		Keys:   func() jose.KeySet { return jose.KeySet{g.key.Public()} },
+		Signer: func() (*jose.Key, bool) { return g.signer(), true },
+		Keys:   func() jose.KeySet { return jose.KeySet{g.signer().Public()} },
 		Secret: revocation.Secret{1, 2, 3},
 		LeaseKey: func(verifier string) []byte {
 			key := make([]byte, revocation.LeaseKeySize)
@@ -157,6 +157,12 @@ func (g *rig) hub(node string, change ...func(*feed.Config)) (h *feed.Hub, stop 
 	h, err := feed.New(c)
 	g.must(err)
 	return h, g.run(h.Run)
+}
+
+func (g *rig) signer() *jose.Key {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.key
 }
 
 func (g *rig) allow(_ context.Context, clientID string) error {
@@ -248,9 +254,10 @@ var errLine = errors.New("the line is cut")
 
 func (l *line) sever() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.cut = true
 	close(l.broken)
+	l.mu.Unlock()
+	synctest.Wait() // for the stream to end
 }
 
 func (l *line) mend() {

@@ -181,6 +181,11 @@ func (s *shots) forget(c clock) {
 		return
 	}
 	s.kept = nil
+	s.drop()
+}
+
+// drop forgets the snapshots that were made.
+func (s *shots) drop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last = nil

@@ -59,6 +59,8 @@ type Store struct {
 	eager     time.Time
 	verifiers map[string]feed.Verifier
 	bell      chan struct{} // closed, and made anew, when the log goes on
+
+	out outbound
 }
 
 // New returns an empty store.
