@@ -274,3 +274,6 @@ func (h *house) cookie() error {
 	_, err := h.v.Session(h.Context(), "cookie")
 	return err
 }
+
+// wait lets time pass in a bubble.
+func wait(d time.Duration) { <-time.After(d) }

@@ -31,7 +31,7 @@ func TestRevokedTokenIsRefusedHere(t *testing.T) {
 				h.wants("before", h.check(cached), nil)
 				h.wants("somebody else before", h.check(other), nil)
 				seq := h.log.revoke(c.kind, c.id)
-				time.Sleep(soon)
+				wait(soon)
 				h.wants("remembered", h.check(cached), verify.ErrRevoked)
 				h.wants("seen for the first time", h.check(h.token(object{"amr": []string{"x"}})), verify.ErrRevoked)
 				if c.kind != revocation.API && c.kind != revocation.SignKey {
@@ -62,9 +62,9 @@ func TestRememberedTokenEndsAtItsTime(t *testing.T) {
 	inHouse(t, verify.Strict, func(h *house) {
 		token := h.token(nil)
 		h.wants("at first", h.check(token), nil)
-		time.Sleep(5*time.Minute + 9*time.Second)
+		wait(5*time.Minute + 9*time.Second)
 		h.wants("within the leeway", h.check(token), nil)
-		time.Sleep(2 * time.Second)
+		wait(2 * time.Second)
 		h.wants("after", h.check(token), verify.ErrExpired)
 	})
 }
@@ -86,18 +86,18 @@ func TestCutFeedUnderEachPolicy(t *testing.T) {
 				h.answers(activeToken(h))
 				h.wants("fresh", h.check(token), nil)
 				h.log.cut(true)
-				time.Sleep(1700 * time.Millisecond)
+				wait(1700 * time.Millisecond)
 				h.wants("within the lease", h.check(token), nil)
 				if h.questions() != 0 {
 					t.Error("the server was asked though the lease runs")
 				}
-				time.Sleep(310 * time.Millisecond)
+				wait(310 * time.Millisecond)
 				h.wants("past the lease", h.check(token), c.up)
 				h.wants("past the lease, a new token", h.check(h.token(object{"amr": []string{"x"}})), c.upNew)
 				h.answers("")
 				h.wants("past the lease, without a server", h.check(token), c.down)
 				h.log.cut(false)
-				time.Sleep(6 * time.Second)
+				wait(6 * time.Second)
 				h.wants("the feed is back", h.check(token), c.fresh)
 			})
 		})
@@ -139,7 +139,7 @@ func TestKnownCookieIsCheckedHere(t *testing.T) {
 		_, err := h.v.Session(h.Context(), "another")
 		h.wants("unknown, without a server", err, verify.ErrUnavailable)
 		h.log.revoke(revocation.User, "u_1")
-		time.Sleep(soon)
+		wait(soon)
 		h.wants("banned, without a server", h.cookie(), verify.ErrUnavailable)
 		h.answers(`{"active":false}`)
 		h.wants("banned", h.cookie(), verify.ErrRevoked)
@@ -156,7 +156,7 @@ func TestChangedRolesReachAKnownCookie(t *testing.T) {
 		}
 		seq := h.log.revoke(revocation.Claims, "u_1")
 		h.answers(activeSession(h, seq, "orders:read"))
-		time.Sleep(soon)
+		wait(soon)
 		id, err = h.v.Session(h.Context(), "cookie")
 		h.must(err)
 		if id.HasScope("orders:write") {
@@ -170,7 +170,7 @@ func TestChangedRolesReachAKnownCookie(t *testing.T) {
 func TestStaleAnswerIsNotRemembered(t *testing.T) {
 	inHouse(t, verify.Strict, func(h *house) {
 		h.log.revoke(revocation.Session, "s_1")
-		time.Sleep(soon)
+		wait(soon)
 		h.answers(activeSession(h, 0, "orders:read"))
 		h.wants("answer from before the entry", h.cookie(), verify.ErrRevoked)
 		h.answers(activeSession(h, 1, "orders:read"))
@@ -183,7 +183,7 @@ func TestKnownCookieIsAskedAboutNowAndThen(t *testing.T) {
 		h.answers(activeSession(h, 0, "orders:read"))
 		for range 31 { // minutes
 			h.wants("in use", h.cookie(), nil)
-			time.Sleep(time.Minute)
+			wait(time.Minute)
 		}
 		if got := h.questions(); got != 3 {
 			t.Errorf("%d questions in 31 minutes, want 3", got)
@@ -227,12 +227,12 @@ func TestStreamEndsWithItsCredential(t *testing.T) {
 		do   func(h *house)
 		want error
 	}{
-		"ban":               {func(h *house) { h.log.revoke(revocation.User, "u_01J9ZK3Q8Y"); time.Sleep(soon) }, verify.ErrRevoked},
-		"logout":            {func(h *house) { h.log.revoke(revocation.Session, "s_8Qw3eRt6YuIo1pAs"); time.Sleep(soon) }, verify.ErrRevoked},
-		"expiry":            {func(*house) { time.Sleep(5*time.Minute + 11*time.Second) }, verify.ErrExpired},
-		"end of the lease":  {func(h *house) { h.log.cut(true); time.Sleep(2200 * time.Millisecond) }, verify.ErrStale},
-		"somebody else":     {func(h *house) { h.log.revoke(revocation.User, "u_2"); time.Sleep(time.Minute) }, nil},
-		"a short cut":       {func(h *house) { h.log.cut(true); time.Sleep(time.Second); h.log.cut(false); time.Sleep(time.Minute) }, nil},
+		"ban":              {func(h *house) { h.log.revoke(revocation.User, "u_01J9ZK3Q8Y"); wait(soon) }, verify.ErrRevoked},
+		"logout":           {func(h *house) { h.log.revoke(revocation.Session, "s_8Qw3eRt6YuIo1pAs"); wait(soon) }, verify.ErrRevoked},
+		"expiry":           {func(*house) { wait(5*time.Minute + 11*time.Second) }, verify.ErrExpired},
+		"end of the lease": {func(h *house) { h.log.cut(true); wait(2200 * time.Millisecond) }, verify.ErrStale},
+		"somebody else":    {func(h *house) { h.log.revoke(revocation.User, "u_2"); wait(time.Minute) }, nil},
+		"a short cut":      {func(h *house) { h.log.cut(true); wait(time.Second); h.log.cut(false); wait(time.Minute) }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inHouse(t, verify.Strict, func(h *house) {
@@ -261,7 +261,7 @@ func TestUnderAnotherPolicy(t *testing.T) {
 		strict, token := h.v.Under(verify.Strict), h.token(nil)
 		h.wants("open", h.check(token), nil)
 		h.log.cut(true)
-		time.Sleep(3 * time.Second)
+		wait(3 * time.Second)
 		h.wants("open, cut off", h.check(token), nil)
 		_, err := strict.Token(h.Context(), token)
 		h.wants("strict, cut off", err, verify.ErrStale)

@@ -21,6 +21,9 @@ func (drillCommand) Help() string {
 
 // Run drills.
 func (c *drillCommand) Run(e *env) error {
+	if c.Limit <= 0 {
+		return fmt.Errorf("the limit is %s: it must be more than nothing", c.Limit)
+	}
 	return e.with(func(m *manager) error {
 		var out manage.Drill
 		if err := m.call(http.MethodPost, "/drills", nil, &out); err != nil {

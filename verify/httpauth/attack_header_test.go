@@ -230,7 +230,7 @@ func TestAttackRetiredKeyStillVerifies(t *testing.T) {
 	g.accepts(t, fresh)
 	g.accepts(t, old)
 	g.issuer.RemoveOldKeys()
-	g.clock.t = g.clock.t.Add(time.Hour + time.Second) // past any max-age
+	g.clock.set(g.clock.t.Add(time.Hour + time.Second)) // past any max-age
 	g.refuses(t, g.sign(g.header(), g.claims()))
 	g.reason(t, "key_unknown")
 	g.accepts(t, g.issuer.Token(verifytest.Subject(goodSubject), verifytest.Scope("orders:read")))
@@ -308,8 +308,8 @@ func TestControlValidSpellingsPass(t *testing.T) {
 	for name, token := range tokens {
 		t.Run(name, func(t *testing.T) {
 			if name == "exponent exp" {
-				defer func(was time.Time) { g.clock.t = was }(g.clock.t)
-				g.clock.t = time.Unix(1.9e9-30, 0)
+				defer func(was time.Time) { g.clock.set(was) }(g.clock.t)
+				g.clock.set(time.Unix(1.9e9-30, 0))
 			}
 			g.accepts(t, token)
 		})

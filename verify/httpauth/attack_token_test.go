@@ -276,7 +276,7 @@ func TestAttackForgedTwinOfAVerifiedToken(t *testing.T) {
 	g.refuses(t, twin)
 	g.refuses(t, flip(good))
 	g.accepts(t, good)
-	g.clock.t = g.clock.t.Add(time.Hour)
+	g.clock.set(g.clock.t.Add(time.Hour))
 	g.refuses(t, good)
 	g.reason(t, "token_expired")
 	g.acceptsGood(t)

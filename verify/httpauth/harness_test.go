@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -149,14 +150,28 @@ type rig struct {
 	last    *verify.Identity
 }
 
-type clock struct{ t time.Time }
+// clock is read by the key set's own goroutine too.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
 
-func (c *clock) now() time.Time { return c.t }
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) set(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = t
+}
 
 // newRig makes the API of the cases: one scope, one algorithm, JWTs checked here.
 func newRig(tb testing.TB, alg jose.Algorithm, changes ...func(*verify.Config)) *rig {
 	tb.Helper()
-	g := &rig{tb: tb, signer: newSigner(tb, alg), clock: &clock{time.Now().Truncate(time.Second)}, log: &strings.Builder{}}
+	g := &rig{tb: tb, signer: newSigner(tb, alg), clock: &clock{t: time.Now().Truncate(time.Second)}, log: &strings.Builder{}}
 	g.issuer = verifytest.NewIssuer(tb, verifytest.WithKey(g.signer.key(tb)), verifytest.WithClock(g.clock.now))
 	c := g.issuer.Config()
 	c.Stale, c.Server = verify.Open, nil

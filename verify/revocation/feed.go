@@ -284,6 +284,10 @@ func (f *Feed) kick() {
 	}
 }
 
+// kickSoon makes the next renewal come early, and not so early that a hub which
+// lags behind is asked without a pause.
+func (f *Feed) kickSoon() { time.AfterFunc(shortestPause/5, f.kick) }
+
 func (f *Feed) notice(err error) {
 	f.counts.failures.Add(1)
 	if err != nil && !errors.Is(err, errNewSession) && f.lost.CompareAndSwap(false, true) {

@@ -190,7 +190,7 @@ func (f *Feed) accept(s *session, a Answer, asked instant) {
 		return
 	}
 	if f.at.Seq < a.Head && !off(RuleHead) {
-		f.kick()
+		f.kickSoon()
 		return
 	}
 	age := time.Duration(a.AgeMS) * time.Millisecond
@@ -198,7 +198,7 @@ func (f *Feed) accept(s *session, a Answer, asked instant) {
 	// Who waited for all verifiers did not wait for one that was registered later: its
 	// first lease must not be of a time before that (I8).
 	if asked.since(s.since) < l.older && !off(RuleAnchored) {
-		f.kick()
+		f.kickSoon()
 		return
 	}
 	if last := f.lease.Load(); last != nil && asked.since(last.asked) < l.older-last.older {

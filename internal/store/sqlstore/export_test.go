@@ -82,9 +82,20 @@ func (s *Store) Plan(ctx context.Context, query string) (steps []string, err err
 	return steps, err
 }
 
-// Ends is every statement by which an entry of a kind removes something.
+// Waits is whether somebody waits for the doorbell.
+func (s *Store) Waits() bool {
+	s.bell.mu.Lock()
+	defer s.bell.mu.Unlock()
+	return s.bell.rung != nil
+}
+
+// Ends is every statement by which an entry of a kind finds out who is to be told,
+// and removes something.
 func Ends() []string {
 	var all []string
+	for _, query := range told {
+		all = append(all, query)
+	}
 	for _, queries := range ends {
 		all = append(all, queries...)
 	}

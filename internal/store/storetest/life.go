@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/account"
+	"github.com/wafer-auth/wafer/internal/feed"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/keyring"
 	"github.com/wafer-auth/wafer/internal/revoke"
@@ -38,8 +39,15 @@ func closed(t *testing.T, s store.Store) {
 	_, headErr := s.Head(ctx)
 	_, snapErr := s.Snapshot(ctx, grant.Query{UserID: "ada"})
 	_, _, userErr := s.UserByID(ctx, "ada")
+	_, feedErr := s.FeedHead(ctx)
+	_, listErr := s.Verifiers(ctx)
+	_, raiseErr := s.RaiseEpoch(ctx, 1, 0)
+	_, purgeErr := s.PurgeVerifiers(ctx, at(0), 1)
 	for name, err := range map[string]error{
 		"Audit": s.Audit(ctx, event("a")), "AddUser": s.AddUser(ctx, newUser("ada"), none), "Head": headErr, "Snapshot": snapErr, "UserByID": userErr,
+		"FeedHead": feedErr, "Verifiers": listErr, "RaiseEpoch": raiseErr, "PurgeVerifiers": purgeErr, "AwaitRevocations": s.AwaitRevocations(ctx, 0),
+		"WantAcks": s.WantAcks(ctx, at(0)), "AddVerifier": s.AddVerifier(ctx, newVerifier("v", at(0))), "NoteVerifiers": s.NoteVerifiers(ctx, nil),
+		"RemoveVerifiers": s.RemoveVerifiers(ctx, nil),
 	} {
 		if err == nil {
 			t.Errorf("%s after Close: no error", name)
@@ -98,6 +106,11 @@ func survives(t *testing.T, s store.Store, again func(*testing.T, store.Store) s
 	})
 	_, err = s.Record(ctx, takes(revoke.User, "ada"))
 	must(t, err)
+	must(t, s.AddVerifier(ctx, newVerifier("v1", at(0))))
+	must(t, s.NoteVerifiers(ctx, []feed.Note{{ID: "v1", Epoch: 1, Applied: 9, Seen: at(time.Second)}}))
+	must(t, s.WantAcks(ctx, at(time.Minute)))
+	ok, err = s.RaiseEpoch(ctx, 1, 500)
+	did(t, "RaiseEpoch", ok, err)
 	ok, err = touch(ctx, s, "s3", at(time.Minute), at(2*time.Hour))
 	did(t, "TouchSession", ok, err)
 	before := contentsOf(t, s, w)
@@ -120,6 +133,9 @@ type contents struct {
 	sessions []session.Session
 	gone     []string
 	log      []revoke.Recorded
+
+	feed      feed.Head
+	verifiers []feed.Verifier
 }
 
 func contentsOf(t *testing.T, s store.Store, w *world) contents {
@@ -135,5 +151,6 @@ func contentsOf(t *testing.T, s store.Store, w *world) contents {
 	must(t, err)
 	c.log, err = s.Revocations(ctx, 0, 1000)
 	must(t, err)
+	c.feed, c.verifiers = feedHead(t, s), verifiers(t, s)
 	return c
 }

@@ -33,10 +33,12 @@ func logReadBack(t *testing.T, s store.Store) {
 	seq, err = s.Record(ctx, fx)
 	must(t, err)
 	same(t, "position of the last of two", seq, int64(2))
-	third := revoke.Entry{Kind: revoke.Token, Key: "t", At: at(time.Second), KeepUntil: at(time.Minute), Reason: "other"}
+	third := revoke.Entry{Kind: revoke.Token, Key: "t", At: at(time.Second), KeepUntil: at(time.Minute), Reason: "other", Subject: "ada",
+		Clients: []string{"app", "web"}}
 	seq, err = s.Record(ctx, revoke.Effects{Revoke: []revoke.Entry{third}})
 	must(t, err)
 	same(t, "position of the third", seq, int64(3))
+	fx.Revoke[0].Subject = "ada" // as the store adds
 	want := []revoke.Recorded{{Seq: 1, Entry: fx.Revoke[0]}, {Seq: 2, Entry: fx.Revoke[1]}, {Seq: 3, Entry: third}}
 	for _, page := range []struct {
 		after int64
