@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -94,7 +93,7 @@ func (s *Surface) jwks(w http.ResponseWriter, r *http.Request) error {
 
 // register makes a verifier known to whoever proves a client that may follow.
 func (s *Surface) register(w http.ResponseWriter, r *http.Request) error {
-	header, err := authorization(r)
+	header, err := middleware.Authorization(r)
 	if err != nil {
 		return err
 	}
@@ -146,26 +145,13 @@ func (s *Surface) leave(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// authorization returns the one Authorization header, "" for none.
-func authorization(r *http.Request) (string, error) {
-	headers := r.Header.Values("Authorization")
-	if len(headers) > 1 {
-		return "", fault.New(fault.Invalid, "There is more than one Authorization header.")
-	}
-	if len(headers) == 0 {
-		return "", nil
-	}
-	return headers[0], nil
-}
-
 // ticket reads the bearer token of a request.
 func (s *Surface) ticket(w http.ResponseWriter, r *http.Request) (string, error) {
-	header, err := authorization(r)
+	header, err := middleware.Authorization(r)
 	if err != nil {
 		return "", err
 	}
-	scheme, rest, _ := strings.Cut(header, " ")
-	if ticket := strings.TrimLeft(rest, " "); strings.EqualFold(scheme, "Bearer") && ticket != "" {
+	if ticket := middleware.Bearer(header); ticket != "" {
 		return ticket, nil
 	}
 	return "", challenge(w, fault.New(fault.Unauthenticated, "Send the ticket of your registration in the Authorization header."))

@@ -10,6 +10,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/audit"
 	"github.com/wafer-auth/wafer/internal/fault"
+	"github.com/wafer-auth/wafer/internal/web/middleware"
 )
 
 type contextKey struct{}
@@ -57,18 +58,12 @@ func (s *Surface) caller(w http.ResponseWriter, r *http.Request) (caller, error)
 	if local, _ := r.Context().Value(contextKey{}).(bool); local {
 		return caller{actor: audit.ByCLI, scopes: api.ManagementScopes, local: true}, nil
 	}
-	headers := r.Header.Values("Authorization")
-	if len(headers) > 1 {
+	header, err := middleware.Authorization(r)
+	if err != nil {
 		challenge(w, `error="invalid_request"`)
-		return caller{}, fault.New(fault.Invalid, "There is more than one Authorization header.")
+		return caller{}, err
 	}
-	token := ""
-	if len(headers) == 1 {
-		scheme, rest, _ := strings.Cut(headers[0], " ")
-		if strings.EqualFold(scheme, "Bearer") {
-			token = strings.TrimLeft(rest, " ")
-		}
-	}
+	token := middleware.Bearer(header)
 	if token == "" {
 		challenge(w, "") // RFC 6750 section 3.1: no error code when nothing was sent
 		return caller{}, fault.New(fault.Unauthenticated, "Send a management access token in the Authorization header.")

@@ -8,9 +8,9 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
-	"strings"
 
 	"github.com/wafer-auth/wafer/internal/receiver"
+	"github.com/wafer-auth/wafer/internal/web/middleware"
 	"github.com/wafer-auth/wafer/internal/web/respond"
 )
 
@@ -78,14 +78,12 @@ func (s *Surface) serve(r *http.Request) error {
 	return s.Events.Receive(r.Context(), receiver.Push{Transmitter: r.PathValue("transmitter"), Secret: secret, Token: string(body)})
 }
 
-// bearer is the one bearer token of a request. Of two headers nobody can tell which
-// is meant.
+// secretMost is the longest secret that is looked at, in bytes.
+const secretMost = 1024
+
+// bearer is the one bearer token of a request.
 func bearer(r *http.Request) (string, bool) {
-	lines := r.Header["Authorization"]
-	if len(lines) != 1 {
-		return "", false
-	}
-	scheme, token, found := strings.Cut(lines[0], " ")
-	token = strings.TrimLeft(token, " ")
-	return token, found && strings.EqualFold(scheme, "Bearer") && token != "" && len(token) <= 1024
+	header, err := middleware.Authorization(r)
+	token := middleware.Bearer(header)
+	return token, err == nil && token != "" && len(token) <= secretMost
 }
