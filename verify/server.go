@@ -2,7 +2,6 @@ package verify
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -64,10 +63,7 @@ func NewServer(c ServerConfig) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		issuer: c.Issuer, url: target,
-		// Both halves are form-encoded inside Basic (RFC 6749 section 2.3.1).
-		authorization: "Basic " + base64.StdEncoding.EncodeToString(
-			[]byte(url.QueryEscape(c.ClientID)+":"+url.QueryEscape(c.ClientSecret))),
+		issuer: c.Issuer, url: target, authorization: wire.Basic(c.ClientID, c.ClientSecret),
 		timeout: c.Timeout,
 	}
 	if s.timeout == 0 {
@@ -77,7 +73,7 @@ func NewServer(c ServerConfig) (*Server, error) {
 		c.Concurrency = defaultConcurrency
 	}
 	s.slots = make(chan struct{}, c.Concurrency)
-	s.client = askingClient(c.Client, c.Concurrency)
+	s.client = wire.Client(c.Client, c.Concurrency)
 	return s, nil
 }
 
@@ -95,25 +91,6 @@ func (c ServerConfig) validate(target string) error {
 		errs = append(errs, errors.New("verify: Timeout and Concurrency must not be negative"))
 	}
 	return errors.Join(errs...)
-}
-
-// askingClient copies the caller's client and takes redirects away: the client
-// secret and the credential must go nowhere but where the configuration says.
-func askingClient(given *http.Client, concurrency int) *http.Client {
-	var client http.Client
-	if given != nil {
-		client = *given
-	}
-	if client.Transport == nil {
-		if t, ok := http.DefaultTransport.(*http.Transport); ok {
-			t = t.Clone()
-			t.MaxIdleConnsPerHost = concurrency
-			client.Transport = t
-		}
-	}
-	client.Jar = nil
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &client
 }
 
 type question struct {

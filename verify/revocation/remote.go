@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wafer-auth/wafer/verify/internal/wire"
 	"github.com/wafer-auth/wafer/verify/jose"
 )
 
@@ -46,31 +46,9 @@ func NewRemote(c Config) (*Remote, error) {
 }
 
 func newRemote(c Config) *Remote {
-	return &Remote{
-		issuer: c.Issuer, url: strings.TrimSuffix(c.URL, "/"), client: followingClient(c.Client),
-		// Both halves are form-encoded inside Basic (RFC 6749 section 2.3.1).
-		authorization: "Basic " + base64.StdEncoding.EncodeToString(
-			[]byte(url.QueryEscape(c.ClientID)+":"+url.QueryEscape(c.ClientSecret))),
-	}
-}
-
-// followingClient copies the caller's client and takes redirects away: neither the
-// secret nor a ticket must go anywhere but where the configuration says.
-func followingClient(given *http.Client) *http.Client {
-	var client http.Client
-	if given != nil {
-		client = *given
-	}
-	if client.Transport == nil {
-		if t, ok := http.DefaultTransport.(*http.Transport); ok {
-			t = t.Clone()
-			t.MaxIdleConnsPerHost = streamConnections
-			client.Transport = t
-		}
-	}
-	client.Jar, client.Timeout = nil, 0 // the stream has no end; calls have a deadline each
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &client
+	client := wire.Client(c.Client, streamConnections)
+	client.Timeout = 0 // the stream has no end; calls have a deadline each
+	return &Remote{issuer: c.Issuer, url: strings.TrimSuffix(c.URL, "/"), authorization: wire.Basic(c.ClientID, c.ClientSecret), client: client}
 }
 
 // Keys implements Hub. They come from the issuer, not from a relay.

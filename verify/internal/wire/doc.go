@@ -1,2 +1,2 @@
-// Package wire knows which URLs may carry keys and secrets.
+// Package wire knows which URLs may carry keys and secrets, and how they travel.
 package wire
