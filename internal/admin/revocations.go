@@ -131,7 +131,7 @@ func (s *Service) endStatus(ctx context.Context, payload []byte) error {
 		return nil
 	}
 	a, err := token.ParseClaims(payload)
-	if err != nil || a.Status.URI == "" || a.SessionID == "" {
+	if err != nil || !a.SharesStatus() {
 		return nil // not a token with a place, whatever else it is
 	}
 	return s.Statuses.End(ctx, statuslist.Ref(a.Status))

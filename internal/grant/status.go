@@ -38,7 +38,7 @@ func (s *Service) status(ctx context.Context, a token.Access, to *api.API, key *
 // names the token, and the place may be that of others of its session too. Those
 // are refused with it where lists are read, and the next one has another place.
 func (s *Service) endStatus(ctx context.Context, a token.Access) error {
-	if a.Status.URI == "" || a.SessionID == "" || s.Statuses == nil {
+	if !a.SharesStatus() || s.Statuses == nil {
 		return nil
 	}
 	return s.Statuses.End(ctx, statuslist.Ref(a.Status))

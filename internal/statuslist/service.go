@@ -116,7 +116,7 @@ func (s *Service) Assign(ctx context.Context, h Holder, rsn int64, ends time.Tim
 
 // End takes an index back for good, for all tokens that have it: to be called
 // before a token of a session is taken back by itself, which the log alone cannot
-// say of an index. An index that is not known is left alone.
+// say of an index. The zero Ref, and an index that is not known, are left alone.
 func (s *Service) End(ctx context.Context, r Ref) error {
 	id, ok := strings.CutPrefix(r.URI, s.uri(""))
 	if !ok || !s.ours(id) || r.Index < 0 || r.Index >= Size {

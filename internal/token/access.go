@@ -40,6 +40,10 @@ type Status struct {
 	Index int
 }
 
+// SharesStatus reports whether Status is a place that the token shares with others
+// of its session. What is said of the token alone does not name that.
+func (a Access) SharesStatus() bool { return a.Status.URI != "" && a.SessionID != "" }
+
 // claims fixes the names and their order.
 type claims struct {
 	Issuer    string   `json:"iss"`
