@@ -42,15 +42,14 @@ type Relay struct {
 	done  chan struct{}
 	pump  chan struct{} // one place: acks are to be passed on
 
-	mu       sync.Mutex
-	own      revocation.Registered // the relay's own registration
-	guests   map[string]*guest     // by ticket
-	byID     map[string]*guest
-	passed   chan struct{} // closed when acks have been passed on
-	shot     Shot
-	shotMade time.Duration
-	shooting gate
-	running  sync.Once
+	shots *shots // as the upstream made them
+
+	mu      sync.Mutex
+	own     revocation.Registered // the relay's own registration
+	guests  map[string]*guest     // by ticket
+	byID    map[string]*guest
+	passed  chan struct{} // closed when acks have been passed on
+	running sync.Once
 }
 
 // guest is a verifier, or a relay, that registered through this relay.
@@ -78,7 +77,7 @@ func NewRelay(c RelayConfig) (*Relay, error) {
 	}
 	r := &Relay{
 		RelayConfig: c, clock: newClock(c.Now, c.Elapsed), ring: newRing(), done: make(chan struct{}), pump: make(chan struct{}, 1),
-		guests: map[string]*guest{}, byID: map[string]*guest{}, passed: make(chan struct{}), shooting: newGate(),
+		guests: map[string]*guest{}, byID: map[string]*guest{}, passed: make(chan struct{}), shots: newShots(),
 	}
 	var err error
 	r.feed, err = revocation.New(revocation.Config{

@@ -265,22 +265,22 @@ func (r *Relay) SnapshotAt(ctx context.Context, ticket string, least revocation.
 	if _, err := r.guest(ticket); err != nil {
 		return Shot{}, err
 	}
-	if err := r.shooting.enter(ctx); err != nil {
+	if err := r.shots.making.enter(ctx); err != nil {
 		return Shot{}, err
 	}
-	defer r.shooting.leave()
+	defer r.shots.making.leave()
 	at := r.feed.At()
 	r.ring.advance(at)
 	base := revocation.Position{Epoch: at.Epoch, Seq: r.ring.after(0, 0).base}
 	if ahead(base, least) {
 		least = base // what comes before it, the relay could not add
 	}
-	r.mu.Lock()
-	shot, age, own := r.shot, r.clock.elapsed()-r.shotMade, r.own
-	r.mu.Unlock()
-	if shot.Body != nil && shot.At.Epoch == at.Epoch && !ahead(least, shot.At) && at.Seq-shot.At.Seq <= snapshotBehind && age <= snapshotAge {
+	if shot, ok := r.shots.fit(least, at, r.clock.elapsed()); ok {
 		return shot, nil
 	}
+	r.mu.Lock()
+	own := r.own
+	r.mu.Unlock()
 	body, err := r.Upstream.Snapshot(ctx, own.Ticket, least)
 	if err != nil {
 		return Shot{}, outward(err)
@@ -293,10 +293,9 @@ func (r *Relay) SnapshotAt(ctx context.Context, ticket string, least revocation.
 	if err != nil {
 		return Shot{}, outward(err)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.shot, r.shotMade = Shot{At: pos, Body: body}, r.clock.elapsed()
-	return r.shot, nil
+	shot := Shot{At: pos, Body: body}
+	r.shots.keep(shot, r.clock.elapsed())
+	return shot, nil
 }
 
 // SnapshotOf is as Hub.SnapshotOf.
@@ -304,12 +303,7 @@ func (r *Relay) SnapshotOf(_ context.Context, ticket string, at revocation.Posit
 	if _, err := r.guest(ticket); err != nil {
 		return Shot{}, err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.shot.Body == nil || r.shot.At != at {
-		return Shot{}, fault.New(fault.NotFound, "This snapshot is not kept: ask for one that is not below a position.")
-	}
-	return r.shot, nil
+	return r.shots.of(at)
 }
 
 // finder finds the key of a set that signed something.
