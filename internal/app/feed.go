@@ -27,7 +27,7 @@ func (a *App) newHub() (*feed.Hub, error) {
 		Authenticate: func(ctx context.Context, c feed.Credentials) (string, error) {
 			return a.grants.Follower(ctx, grant.Credentials{ID: c.ID, Secret: c.Secret, Basic: true})
 		},
-		Allowed: a.grantsMayFollow,
+		Allowed: a.grants.MayFollow,
 		Signer:  func() (*jose.Key, bool) { return a.ring.Signer(keyring.ForFeed) },
 		Keys:    func() jose.KeySet { return a.ring.Published(keyring.ForFeed) },
 		Secret:  revocation.Secret(digest[:len(revocation.Secret{})]),
@@ -41,10 +41,6 @@ func (a *App) newHub() (*feed.Hub, error) {
 		return nil, fmt.Errorf("make the hub of the revocation feed: %w", err)
 	}
 	return hub, nil
-}
-
-func (a *App) grantsMayFollow(ctx context.Context, clientID string) error {
-	return a.grants.MayFollow(ctx, clientID)
 }
 
 // sessionsUsed notes uses of sessions that a verifier saw. The session's own limits
