@@ -38,7 +38,6 @@ func (i instant) since(before instant) time.Duration {
 type lease struct {
 	asked   instant
 	older   time.Duration // how long before asking it was complete
-	wall    int64         // of asked, in nanoseconds
 	longest time.Duration
 }
 
@@ -50,7 +49,7 @@ func (l *lease) staleness(now time.Time, ran time.Duration) time.Duration {
 	if l.asked.ran != 0 || ran != 0 {
 		elapsed = ran - l.asked.ran
 	}
-	if wall := time.Duration(now.UnixNano() - l.wall); wall > elapsed && !off(RuleWallClock) {
+	if wall := time.Duration(now.UnixNano() - l.asked.wall.UnixNano()); wall > elapsed && !off(RuleWallClock) {
 		elapsed = wall
 	}
 	return elapsed + l.older
@@ -194,7 +193,7 @@ func (f *Feed) accept(s *session, a Answer, asked instant) {
 		return
 	}
 	age := time.Duration(a.AgeMS) * time.Millisecond
-	l := &lease{asked: asked, older: age + time.Duration(float64(age)*2*rho), wall: asked.wall.UnixNano(), longest: f.bounded(a.LeaseMS)}
+	l := &lease{asked: asked, older: age + time.Duration(float64(age)*2*rho), longest: f.bounded(a.LeaseMS)}
 	// Who waited for all verifiers did not wait for one that was registered later: its
 	// first lease must not be of a time before that (I8).
 	if asked.since(s.since) < l.older && !off(RuleAnchored) {

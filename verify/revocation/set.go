@@ -82,12 +82,14 @@ func bitsOf(key uint64) uint64 {
 
 func (t *table) home(key uint64) uint64 { return key >> 24 & t.mask }
 
+// mayHold is false for most keys that are absent, at the cost of one line of memory.
+func (t *table) mayHold(key uint64) bool {
+	want := bitsOf(key)
+	return t.filter[key>>t.shift].Load()&want == want
+}
+
 // find gives the value of a key, 0 when it is absent.
 func (t *table) find(key uint64) int64 {
-	want := bitsOf(key)
-	if t.filter[key>>t.shift].Load()&want != want {
-		return 0
-	}
 	for at := t.home(key); ; at = (at + 1) & t.mask {
 		switch s := &t.slots[at]; s.key.Load() {
 		case key:
@@ -102,8 +104,7 @@ func (t *table) find(key uint64) int64 {
 func (s *Set) Covers(k *Keys, rsn int64) bool {
 	t := s.table.Load()
 	for _, key := range k.key[:k.n] {
-		want := bitsOf(key)
-		if t.filter[key>>t.shift].Load()&want == want && t.find(key) > rsn {
+		if t.mayHold(key) && t.find(key) > rsn {
 			return true
 		}
 	}
@@ -112,7 +113,8 @@ func (s *Set) Covers(k *Keys, rsn int64) bool {
 
 // CoversKey is Covers for a single key.
 func (s *Set) CoversKey(key uint64, rsn int64) bool {
-	return s.table.Load().find(key) > rsn
+	t := s.table.Load()
+	return t.mayHold(key) && t.find(key) > rsn
 }
 
 // Len is the number of keys in the set.
