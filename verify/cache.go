@@ -41,7 +41,6 @@ type cache struct {
 	seed maphash.Seed
 	mask uint64
 	sets [][ways]atomic.Pointer[held]
-	hash func(string) uint64 // nil: maphash with the seed
 }
 
 func newCache(size int) *cache {
@@ -53,13 +52,7 @@ func newCache(size int) *cache {
 }
 
 func (c *cache) set(credential string) *[ways]atomic.Pointer[held] {
-	var h uint64
-	if c.hash == nil {
-		h = maphash.String(c.seed, credential)
-	} else {
-		h = c.hash(credential)
-	}
-	return &c.sets[h&c.mask]
+	return &c.sets[maphash.String(c.seed, credential)&c.mask]
 }
 
 // find returns what is remembered of a credential of a kind, or nil.

@@ -33,11 +33,14 @@ func (v *Verifier) opaque(ctx context.Context, token string, q question) (*Ident
 		return nil, ErrTooLarge
 	}
 	q.token, q.hint = token, "access_token"
-	if q.once {
-		h, err := v.remote(ctx, Opaque, q)
-		return h.identity(), err
+	if !q.once {
+		return v.answered(ctx, Opaque, q)
 	}
-	return v.answered(ctx, Opaque, q)
+	h, err := v.remote(ctx, Opaque, q)
+	if err != nil {
+		return nil, err
+	}
+	return &h.id, nil
 }
 
 // answered goes by what the server said of a credential before, as long as the feed
@@ -122,15 +125,7 @@ func (v *Verifier) remote(ctx context.Context, kind Kind, q question) (*held, er
 	if c.has(nameBinding) {
 		return nil, ErrBinding
 	}
-	h := &held{credential: strings.Clone(q.token), id: c.id, until: v.end(&c.id), idle: c.idle, touch: c.touch}
-	return h, nil
-}
-
-func (h *held) identity() *Identity {
-	if h == nil {
-		return nil
-	}
-	return &h.id
+	return &held{credential: strings.Clone(q.token), id: c.id, until: v.end(&c.id), idle: c.idle, touch: c.touch}, nil
 }
 
 // end is the moment from which a credential is expired, in nanoseconds.

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/wafer-auth/wafer/verify/jose"
-	"github.com/wafer-auth/wafer/verify/revocation"
 )
 
 // accessTokenType is the one typ a token may have (RFC 9068 section 2.1).
@@ -90,10 +89,9 @@ func (v *Verifier) judge(ctx context.Context, h *held, now time.Time, q question
 // keep remembers a JWT that was found good. One that was checked while the feed
 // knew nothing is looked at anew the next time.
 func (v *Verifier) keep(h *held, now time.Time) {
-	if v.cache == nil || h.keyset == 0 || v.feed != nil && v.feed.Check(&h.keys, h.id.RSN) == revocation.Unknown {
-		return
+	if h.keyset != 0 && (v.feed == nil || h.live.Load() != 0) {
+		v.cache.keep(h, now)
 	}
-	v.cache.keep(h, now)
 }
 
 // first verifies a JWT that is not remembered, with everything that can be checked
