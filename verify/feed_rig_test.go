@@ -30,6 +30,8 @@ type ledger struct {
 	events []revocation.Event
 	grown  chan struct{}
 	down   bool
+	ticket string
+	uses   []revocation.Use
 }
 
 func newLedger(t *testing.T) *ledger {
@@ -39,7 +41,7 @@ func newLedger(t *testing.T) *ledger {
 		t.Fatal(err)
 	}
 	sum := sha256.Sum256([]byte("lease"))
-	return &ledger{key: key, secret: revocation.Secret{1, 2, 3}, lease: sum[:], grown: make(chan struct{})}
+	return &ledger{key: key, secret: revocation.Secret{1, 2, 3}, lease: sum[:], grown: make(chan struct{}), ticket: "t"}
 }
 
 // revoke appends an entry and returns its position.
@@ -58,6 +60,36 @@ func (l *ledger) cut(down bool) {
 	l.down = down
 	close(l.grown)
 	l.grown = make(chan struct{})
+}
+
+// rekey is what a change of the master key does to the feed.
+func (l *ledger) rekey() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.secret, l.ticket, l.events = revocation.Secret{9}, "t2", nil
+	close(l.grown)
+	l.grown = make(chan struct{})
+}
+
+// admits reports whether a ticket is of the feed as it is now.
+func (l *ledger) admits(ticket string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if ticket != l.ticket {
+		return revocation.ErrRefused
+	}
+	return nil
+}
+
+// used lists the sessions whose use was told.
+func (l *ledger) used() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var sids []string
+	for _, u := range l.uses {
+		sids = append(sids, u.SessionID)
+	}
+	return sids
 }
 
 // since gives the frame of everything after a position, "" for nothing.
@@ -83,10 +115,13 @@ func (l *ledger) Register(context.Context, revocation.Registration) (revocation.
 	if l.down {
 		return revocation.Registered{}, errDown
 	}
-	return revocation.Registered{Verifier: "ver_1", Ticket: "t", LeaseKey: l.lease, Secret: l.secret[:], Epoch: 1, RenewMS: 250, LeaseMS: 2000}, nil
+	return revocation.Registered{Verifier: "ver_1", Ticket: l.ticket, LeaseKey: l.lease, Secret: l.secret[:], Epoch: 1, RenewMS: 250, LeaseMS: 2000}, nil
 }
 
-func (l *ledger) Renew(_ context.Context, _ string, ask revocation.Ask) (string, error) {
+func (l *ledger) Renew(_ context.Context, ticket string, ask revocation.Ask) (string, error) {
+	if err := l.admits(ticket); err != nil {
+		return "", err
+	}
 	frame, _, err := l.since(ask.Applied)
 	if err != nil {
 		return "", err
@@ -94,6 +129,7 @@ func (l *ledger) Renew(_ context.Context, _ string, ask revocation.Ask) (string,
 	a := revocation.Answer{Verifier: "ver_1", Nonce: ask.Nonce, Epoch: 1, RenewMS: 250, LeaseMS: 2000}
 	l.mu.Lock()
 	a.Head = int64(len(l.events))
+	l.uses = append(l.uses, ask.Uses...)
 	l.mu.Unlock()
 	if frame != "" {
 		a.Frames = []string{frame}
@@ -101,8 +137,11 @@ func (l *ledger) Renew(_ context.Context, _ string, ask revocation.Ask) (string,
 	return revocation.SealLease(a, l.lease)
 }
 
-func (l *ledger) Follow(ctx context.Context, _ string, after revocation.Position, deliver func(string, bool) error) error {
+func (l *ledger) Follow(ctx context.Context, ticket string, after revocation.Position, deliver func(string, bool) error) error {
 	for at := after.Seq; ; {
+		if err := l.admits(ticket); err != nil {
+			return err
+		}
 		frame, grown, err := l.since(at)
 		if err != nil {
 			return err

@@ -284,3 +284,37 @@ func TestRememberedCredentialAllocatesNothing(t *testing.T) {
 		}
 	})
 }
+
+// An open stream is use of its session: nobody is signed out while they watch.
+func TestOpenStreamKeepsItsSessionInUse(t *testing.T) {
+	inHouse(t, verify.Strict, func(h *house) {
+		h.answers(activeSession(h, 0, "orders:read"))
+		id, err := h.v.Session(h.Context(), "cookie")
+		h.must(err)
+		_, stop := h.v.Follow(h.Context(), id)
+		wait(3*time.Minute + 30*time.Second)
+		if got := h.log.used(); len(got) != 3 || got[0] != "s_1" {
+			t.Errorf("told of %v, want s_1 three times", got)
+		}
+		stop()
+		wait(5 * time.Minute)
+		if got := h.log.used(); len(got) != 3 {
+			t.Errorf("told of %d uses after the stream had ended", len(got))
+		}
+	})
+}
+
+// What was remembered under another secret of the feed is verified anew, and not
+// refused until it expires.
+func TestRememberedTokenOutlivesTheFeedsSecret(t *testing.T) {
+	inHouse(t, verify.Strict, func(h *house) {
+		token := h.token(nil)
+		h.wants("before", h.check(token), nil)
+		h.log.rekey()
+		wait(3 * time.Second)
+		h.wants("after", h.check(token), nil)
+		h.log.revoke(revocation.User, "u_01J9ZK3Q8Y")
+		wait(soon)
+		h.wants("revoked under the new secret", h.check(token), verify.ErrRevoked)
+	})
+}

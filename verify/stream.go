@@ -22,7 +22,7 @@ func (v *Verifier) Follow(ctx context.Context, id *Identity) (followed context.C
 			stops = append(stops, v.feed.WatchLease(func() { cancel(ErrStale) }))
 		}
 		if id.Kind == Session {
-			stops = append(stops, v.inUse(ctx, id))
+			go v.inUse(ctx, id)
 		}
 	}
 	return ctx, func() {
@@ -33,14 +33,15 @@ func (v *Verifier) Follow(ctx context.Context, id *Identity) (followed context.C
 }
 
 // inUse tells the server of the use of a session until ctx ends.
-func (v *Verifier) inUse(ctx context.Context, id *Identity) (stop func()) {
-	const every = time.Minute
-	var timer *time.Timer
-	timer = time.AfterFunc(every, func() {
-		if ctx.Err() == nil {
+func (v *Verifier) inUse(ctx context.Context, id *Identity) {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
 			v.feed.Used(id.SessionID, v.now())
-			timer.Reset(every)
+		case <-ctx.Done():
+			return
 		}
-	})
-	return func() { timer.Stop() }
+	}
 }

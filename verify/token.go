@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/wafer-auth/wafer/verify/jose"
+	"github.com/wafer-auth/wafer/verify/revocation"
 )
 
 // accessTokenType is the one typ a token may have (RFC 9068 section 2.1).
@@ -62,6 +63,9 @@ func (v *Verifier) recall(token string, now time.Time) *held {
 	h := v.cache.find(token, Token)
 	if h == nil || v.versions == nil || h.keyset == 0 || h.keyset != v.versions.Version(now) {
 		return nil
+	}
+	if v.feed != nil && h.live.Load() != v.feed.Version() && v.feed.Check(&h.keys, h.id.RSN) == revocation.Unknown {
+		return nil // hashed with a secret that the feed has no more
 	}
 	return h
 }
