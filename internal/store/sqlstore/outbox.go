@@ -142,34 +142,37 @@ func (c *conn) settleMessage(s outbox.Settlement) (int64, error) {
 	return c.exec(query, s.ID, s.To, s.Holder, micros(time.Time{}), int64(s.Attempts), s.Problem, micros(at))
 }
 
-const messagesAfter = "SELECT " + messageColumns + " FROM outbox WHERE number > $1"
+const (
+	messagesAfter = "SELECT " + messageColumns + " FROM outbox WHERE number > $1"
+	messagesTo    = messagesAfter + " AND receiver = $3 AND ($4 = '' OR topic = $4) AND ($5 = '' OR state = $5) ORDER BY number LIMIT $2"
+	messagesAll   = messagesAfter + " AND ($3 = '' OR topic = $3) AND ($4 = '' OR state = $4) ORDER BY number LIMIT $2"
+)
 
 // Messages implements outbox.Queue.
 func (s *Store) Messages(ctx context.Context, w outbox.Which) ([]outbox.Message, error) {
-	const order = " ORDER BY number LIMIT $2"
-	args := []any{w.After, atMost(w.Limit)}
 	if w.To != "" { // by the index on receivers
-		return list(ctx, s.database, (*row).message,
-			messagesAfter+" AND receiver = $3 AND ($4 = '' OR topic = $4) AND ($5 = '' OR state = $5)"+order,
-			append(args, w.To, w.Topic, string(w.State))...)
+		return list(ctx, s.database, (*row).message, messagesTo, w.After, atMost(w.Limit), w.To, w.Topic, string(w.State))
 	}
-	return list(ctx, s.database, (*row).message, messagesAfter+" AND ($3 = '' OR topic = $3) AND ($4 = '' OR state = $4)"+order,
-		append(args, w.Topic, string(w.State))...)
+	return list(ctx, s.database, (*row).message, messagesAll, w.After, atMost(w.Limit), w.Topic, string(w.State))
 }
+
+const (
+	forgetMessages = `DELETE FROM outbox WHERE number IN (
+		SELECT number FROM outbox WHERE state <> 'waiting' AND settled_at < $1 LIMIT $2)`
+	giveMessagesUp = `UPDATE outbox SET state = 'given up', holder = '', held_until = $4, settled_at = $2 WHERE number IN (
+		SELECT number FROM outbox WHERE state = 'waiting' AND created_at < $1 AND held_until <= $2 LIMIT $3)`
+)
 
 // PurgeMessages implements outbox.Queue, in small steps.
 func (s *Store) PurgeMessages(ctx context.Context, p outbox.Purge) (int, error) {
 	forgotten, err := s.purge(ctx, unlimited, func(c *conn, most int) (int64, error) {
-		return c.exec(`DELETE FROM outbox WHERE number IN (
-			SELECT number FROM outbox WHERE state <> 'waiting' AND settled_at < $1 LIMIT $2)`, micros(p.Forget), int64(most))
+		return c.exec(forgetMessages, micros(p.Forget), int64(most))
 	})
 	if err != nil {
 		return forgotten, err
 	}
 	given, err := s.purge(ctx, unlimited, func(c *conn, most int) (int64, error) {
-		return c.exec(`UPDATE outbox SET state = 'given up', holder = '', held_until = $4, settled_at = $2 WHERE number IN (
-			SELECT number FROM outbox WHERE state = 'waiting' AND created_at < $1 AND held_until <= $2 LIMIT $3)`,
-			micros(p.GiveUp), micros(p.Now), int64(most), micros(time.Time{}))
+		return c.exec(giveMessagesUp, micros(p.GiveUp), micros(p.Now), int64(most), micros(time.Time{}))
 	})
 	return forgotten + given, err
 }
