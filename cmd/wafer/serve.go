@@ -27,6 +27,7 @@ type serveCommand struct {
 	Apply           []string      `help:"Declared set-up to apply before serving; may be repeated." type:"existingfile" placeholder:"FILE"`
 	Demo            bool          `help:"Serve with a seeded user, three clients and three example services, in a throwaway folder."`
 	TrustedProxy    []string      `help:"Network of a proxy whose X-Forwarded-For is believed; may be repeated." placeholder:"CIDR"`
+	Outbound        []string      `help:"Private network that may be posted to and fetched from: logout notices, security events, keys; may be repeated." placeholder:"CIDR"`
 	BindNetwork     string        `help:"What the sessions of our own pages are worth on another network: report, step-up or refuse. Default: as much." placeholder:"MODE"`
 	BindDevice      string        `help:"The same for another kind of device." placeholder:"MODE"`
 	SessionIdle     time.Duration `help:"End sessions that were not used for so long." default:"12h"`
@@ -80,14 +81,25 @@ func (c *serveCommand) config(e *env) (config.Config, error) {
 		Bind:        bound.Policy{Network: bound.Mode(c.BindNetwork), Device: bound.Mode(c.BindDevice)},
 		SessionIdle: c.SessionIdle, SessionLifetime: c.SessionLifetime, RotateKeys: c.RotateKeys, HashWorkers: c.HashWorkers,
 	}
-	for _, text := range c.TrustedProxy {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			return config.Config{}, fmt.Errorf("trusted-proxy %q: write a network such as 10.0.0.0/8 or 127.0.0.1/32", text)
-		}
-		cfg.TrustedProxies = append(cfg.TrustedProxies, p)
+	var err, err2 error
+	cfg.TrustedProxies, err = networks("trusted-proxy", c.TrustedProxy)
+	cfg.Outbound, err2 = networks("outbound", c.Outbound)
+	if err := errors.Join(err, err2); err != nil {
+		return config.Config{}, err
 	}
 	return cfg.WithDefaults(), nil
+}
+
+func networks(flag string, texts []string) ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, text := range texts {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s %q: write a network such as 10.0.0.0/8 or 127.0.0.1/32", flag, text)
+		}
+		all = append(all, p)
+	}
+	return all, nil
 }
 
 func (c *serveCommand) logger(e *env) *slog.Logger {

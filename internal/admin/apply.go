@@ -232,6 +232,7 @@ func (p *plan) planNewClient(ctx context.Context, c declaredClient) error {
 		ID: c.ID, Name: deref(c.Name), Kind: client.Kind(deref(c.Kind)), FirstParty: deref(c.FirstParty),
 		RedirectURIs: deref(c.RedirectURIs), Origins: deref(c.Origins), Grants: deref(c.Grants),
 		APIs: deref(c.APIs), Serves: deref(c.Serves), Bind: bound.Policy(deref(c.Bind)), Disabled: deref(c.Disabled),
+		BackchannelLogoutURI: deref(c.BackchannelLogoutURI), BackchannelLogoutSession: deref(c.BackchannelLogoutSession),
 	}}
 	if n.Kind == client.Confidential && n.Secret == "" {
 		// One that was made here would have nobody to be shown to.
@@ -251,6 +252,7 @@ func (p *plan) planClientEdit(ctx context.Context, c declaredClient, old client.
 	e := ClientEdit{
 		Name: c.Name, Kind: (*client.Kind)(c.Kind), FirstParty: c.FirstParty, Secret: c.Secret, RedirectURIs: c.RedirectURIs,
 		Origins: c.Origins, Grants: c.Grants, APIs: c.APIs, Serves: c.Serves, Bind: (*bound.Policy)(c.Bind), Disabled: c.Disabled,
+		BackchannelLogoutURI: c.BackchannelLogoutURI, BackchannelLogoutSession: c.BackchannelLogoutSession,
 	}
 	next, err := p.editedClient(ctx, p.by, p.world, old, e)
 	if err != nil {

@@ -67,6 +67,8 @@ func clientChanges(old, next client.Client) []string {
 	d.list("serves", old.Serves, next.Serves)
 	d.text("bind.network", string(old.Bind.Network), string(next.Bind.Network))
 	d.text("bind.device", string(old.Bind.Device), string(next.Bind.Device))
+	d.text("backchannel_logout_uri", old.BackchannelLogoutURI, next.BackchannelLogoutURI)
+	d.flag(old.BackchannelLogoutSession, next.BackchannelLogoutSession, "logout notices name the session", "logout notices may name the user alone")
 	d.flag(old.Disabled, next.Disabled, "disabled", "enabled")
 	return d
 }

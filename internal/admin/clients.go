@@ -30,7 +30,11 @@ type ClientEdit struct {
 	APIs         *map[string][]string
 	Serves       *[]string
 	Bind         *bound.Policy
-	Disabled     *bool
+
+	BackchannelLogoutURI     *string
+	BackchannelLogoutSession *bool
+
+	Disabled *bool
 	// EndTokens also takes back everything the client was given, if Secret
 	// changes: for a secret that somebody else has.
 	EndTokens bool
@@ -165,6 +169,8 @@ func (s *Service) editedClient(ctx context.Context, by By, w world, old client.C
 	assign(&next.APIs, e.APIs)
 	assign(&next.Serves, e.Serves)
 	assign(&next.Bind, e.Bind)
+	assign(&next.BackchannelLogoutURI, e.BackchannelLogoutURI)
+	assign(&next.BackchannelLogoutSession, e.BackchannelLogoutSession)
 	assign(&next.Disabled, e.Disabled)
 	secret := ""
 	assign(&secret, e.Secret)

@@ -88,7 +88,11 @@ type declaredClient struct {
 	APIs         *map[string][]string `yaml:"apis"`
 	Serves       *[]string            `yaml:"serves"`
 	Bind         *declaredBind        `yaml:"bind"`
-	Disabled     *bool                `yaml:"disabled"`
+
+	BackchannelLogoutURI     *string `yaml:"backchannel_logout_uri"`
+	BackchannelLogoutSession *bool   `yaml:"backchannel_logout_session_required"`
+
+	Disabled *bool `yaml:"disabled"`
 }
 
 type declaredBind struct {

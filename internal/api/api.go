@@ -21,7 +21,7 @@ const (
 // ManagementScopes are the scopes of the built-in API.
 var ManagementScopes = []string{
 	"apis:read", "apis:write", "audit:read", "clients:read", "clients:write", "feed:read", "keys:read", "keys:write",
-	"roles:read", "roles:write", "sessions:check", "sessions:read", "sessions:revoke", "users:read", "users:write",
+	"roles:read", "roles:write", "sessions:check", "sessions:read", "sessions:revoke", "ssf:manage", "ssf:read", "users:read", "users:write",
 }
 
 // Format is the shape of an API's access tokens.

@@ -52,6 +52,7 @@ type App struct {
 	grants    *grant.Service
 	hub       *feed.Hub
 	lists     *statuslist.Service
+	outward   outward
 	signin    *signin.Service
 	admin     *admin.Service
 	public    http.Handler
@@ -145,7 +146,8 @@ func (a *App) services() error {
 		Store: a.store, Passwords: a.passwords, Secrets: secrets, Keys: a.ring, Fleet: a.hub, Statuses: a.lists, Sessions: a.sessions, Issuer: a.config.Issuer, Now: a.now,
 		Tokens: a.jti,
 	})
-	return nil
+	a.outward, err = a.newOutward()
+	return err
 }
 
 // jti finds the id of an opaque access token by its digest.
@@ -253,6 +255,9 @@ func (a *App) Close() error {
 	a.closed.Do(func() {
 		if a.front != nil {
 			a.front.Close()
+		}
+		if a.outward.courier != nil {
+			a.outward.courier.Close()
 		}
 		if a.sessions != nil {
 			errs = append(errs, a.sessions.Flush(context.Background()))

@@ -6,13 +6,10 @@ import (
 	"os"
 	"time"
 
-	"github.com/wafer-auth/wafer/internal/admin"
 	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/feed"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/keyring"
-	"github.com/wafer-auth/wafer/internal/receiver"
-	webreceiver "github.com/wafer-auth/wafer/internal/web/receiver"
 	"github.com/wafer-auth/wafer/verify/jose"
 	"github.com/wafer-auth/wafer/verify/revocation"
 )
@@ -88,16 +85,4 @@ func (a *App) eventsKey() (*jose.Key, bool) {
 		return nil, false
 	}
 	return a.ring.Signer(keyring.ForEvents)
-}
-
-// receiver takes security events from those who are trusted with it.
-func (a *App) receiver() (*webreceiver.Surface, error) {
-	keys, err := webreceiver.NewKeys(webreceiver.KeysConfig{Issuer: a.config.Issuer, Now: a.now, Log: a.log})
-	if err != nil {
-		return nil, fmt.Errorf("make the receiver of security events: %w", err)
-	}
-	return webreceiver.New(webreceiver.Config{Log: a.log, Events: receiver.New(receiver.Config{
-		Store: a.store, People: admin.People{In: a.store}, Keys: keys.Find, Revoke: a.admin.Obey, Secrets: a.root.Derive("client secrets"),
-		Issuer: a.config.Issuer, Now: a.now,
-	})}), nil
 }

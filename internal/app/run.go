@@ -72,6 +72,7 @@ func (a *App) serve(ctx context.Context, servers []serving, hangup <-chan os.Sig
 	background.Go(a.warm)
 	background.Go(func() { a.KeepHouse(ctx) })
 	background.Go(func() { a.follow(ctx) })
+	background.Go(func() { a.outward.outbox.Run(ctx) })
 	background.Go(func() { a.reloads(ctx, hangup) })
 	if a.front != nil {
 		background.Go(func() { a.front.Manage(ctx) })
@@ -128,6 +129,7 @@ func (a *App) chores() []chore {
 		{2 * time.Second, a.lists.Refresh},
 		{time.Minute, a.purge},
 		{time.Minute, a.lists.Purge},
+		{time.Minute, a.tidyOutward},
 	}
 }
 

@@ -39,11 +39,8 @@ func (a *App) surfaces(o Options) error {
 	}).Mount(mux)
 	webfeed.New(webfeed.Config{Source: a.hub, Now: a.now, Log: a.log}).Mount(mux)
 	weblists.New(weblists.Config{Lists: a.lists, Now: a.now, Log: a.log}).Mount(mux)
-	events, err := a.receiver()
-	if err != nil {
-		return err
-	}
-	events.Mount(mux)
+	a.receiver().Mount(mux)
+	a.signals().Mount(mux)
 	management.Mount(mux)
 	ui.Mount(mux)
 	a.operations(mux)

@@ -43,10 +43,14 @@ type Client struct {
 	APIs         map[string][]string // API id -> scopes; {"*"} is every scope of the API
 	Serves       []string            // ids of the APIs it is the service of: it may introspect their credentials only; empty: any
 	Bind         bound.Policy        // what the sessions it starts, and their tokens, are bound to
-	Disabled     bool
-	CreatedAt    time.Time
-	UpdatedAt    time.Time
-	Version      int64 // 1 when added
+
+	BackchannelLogoutURI     string // where it is told that a session it took part in has ended; "" for nowhere
+	BackchannelLogoutSession bool   // it can do nothing with a notice that names no session
+
+	Disabled  bool
+	CreatedAt time.Time
+	UpdatedAt time.Time
+	Version   int64 // 1 when added
 }
 
 // MayUse reports whether the client may use a grant type.
@@ -75,6 +79,9 @@ func (c Client) Check() error {
 		return invalid(c.ID, "a public client cannot use client_credentials")
 	}
 	if err := c.checkPlaces(); err != nil {
+		return err
+	}
+	if err := c.checkBackchannel(); err != nil {
 		return err
 	}
 	for what, mode := range map[string]bound.Mode{"network": c.Bind.Network, "device": c.Bind.Device} {

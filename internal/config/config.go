@@ -58,6 +58,10 @@ type Config struct {
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. Default
 	// none: the peer is the client.
 	TrustedProxies []netip.Prefix
+	// Outbound are the networks that we may post to and fetch from though they are
+	// not public: of applications that are told of logouts, of receivers and
+	// transmitters of security events. Default none; loopback, when the issuer is.
+	Outbound []netip.Prefix
 	// SessionIdle ends a session that was not used for so long. Default 12h.
 	SessionIdle time.Duration
 	// SessionLifetime ends every session. Default 168h.

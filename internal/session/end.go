@@ -73,7 +73,7 @@ func (k *Keeper) ending(all []Session, actor, reason string) revoke.Effects {
 	for _, s := range all {
 		e := event(s, now, "session.end", actor)
 		e.Detail = reason
-		fx.Revoke = append(fx.Revoke, revoke.New(revoke.Session, s.ID, reason, now))
+		fx.Revoke = append(fx.Revoke, revoke.New(revoke.Session, s.ID, reason, now).Named(s.UserID, s.ClientID))
 		fx.Audit = append(fx.Audit, e)
 	}
 	return fx

@@ -9,6 +9,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/keyring"
 	"github.com/wafer-auth/wafer/internal/limit"
+	"github.com/wafer-auth/wafer/internal/outbox"
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/session"
 	"github.com/wafer-auth/wafer/internal/signin"
@@ -31,6 +32,7 @@ type Store interface {
 	grant.Store
 	keyring.Store
 	limit.Store
+	outbox.Store
 	revoke.Store
 	session.Store
 	signin.Store

@@ -60,6 +60,7 @@ type Store struct {
 	verifiers map[string]feed.Verifier
 	bell      chan struct{} // closed, and made anew, when the log goes on
 
+	out outbound
 }
 
 // New returns an empty store.

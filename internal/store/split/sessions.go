@@ -3,6 +3,7 @@ package split
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -330,16 +331,16 @@ func (s *Store) PurgeSessions(ctx context.Context, now time.Time, limit int) (n 
 	if err != nil {
 		return 0, err
 	}
-	ids, err := v.fresh().Purge(ctx, now, limit)
-	if err != nil {
-		return len(ids), fmt.Errorf("purge sessions: %w", err)
+	ids, lost := v.fresh().Purge(ctx, now, limit)
+	if lost != nil {
+		lost = fmt.Errorf("purge sessions: %w", lost)
 	}
 	all := len(ids)
 	gone, err := s.gone(ctx, v, ids)
-	if err != nil || len(gone) == 0 {
-		return all, err // their grants are of no use without them, and expire
+	if err != nil {
+		return all, errors.Join(lost, err) // their grants are of no use without them, and expire
 	}
-	return all, s.Truth.ForgetSessions(ctx, gone)
+	return all, errors.Join(lost, s.unhang(ctx, gone))
 }
 
 // gone leaves out the ids of records that were purged where they are no more: an

@@ -2,6 +2,7 @@ package split
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/wafer-auth/wafer/internal/revoke"
@@ -49,19 +50,35 @@ func (s *Store) end(ctx context.Context, v *view, r revoke.Recorded) error {
 		return nil
 	}
 	var ended []string
+	var lost error
 	for i, url := range []string{v.from, v.to} {
 		if url == "" || i == 1 && v.Stage == settled {
 			continue
 		}
 		h := []session.Home{v.a, v.b}[i]
 		ids, err := h.End(ctx, revoke.Ref{Kind: r.Kind, Key: r.Key}, r.Seq)
-		if err != nil {
-			return err
-		}
 		ended = append(ended, ids...)
+		if err != nil {
+			lost = err
+			break
+		}
 	}
-	if r.Kind == revoke.Session || len(ended) == 0 {
-		return nil // the entry itself removed what names the session
+	if r.Kind == revoke.Session { // the entry itself removed what names the session
+		return lost
 	}
-	return s.Truth.ForgetSessions(ctx, ended)
+	return errors.Join(lost, s.unhang(ctx, ended))
+}
+
+// unhang removes what hangs from sessions that a home has removed. It will not name
+// them again, so a caller who was stopped meanwhile does this still.
+func (s *Store) unhang(ctx context.Context, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	if ctx.Err() != nil {
+		brief, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.c.Lease)
+		defer cancel()
+		ctx = brief
+	}
+	return s.Truth.ForgetSessions(ctx, ids)
 }

@@ -21,6 +21,10 @@
 // Reads have their own connections and see the last commit. Whatever must be
 // read at one moment is read by one statement.
 //
+// Who waits for the log is woken after the commit, in this process by a bell and on
+// other nodes by a notification that the commit carries. Neither says more than
+// that something may be there, and nothing rests on its being heard.
+//
 // Sessions alone can have a database of their own (OpenSessions).
 //
 // What the log and its positions need stands in columns; a registered thing

@@ -56,10 +56,14 @@ type clientDocument struct {
 	APIs         map[string][]string `json:"apis"`
 	Serves       []string            `json:"serves"`
 	Bind         bound.Policy        `json:"bind,omitzero"`
-	Disabled     bool                `json:"disabled"`
-	CreatedAt    time.Time           `json:"created_at"`
-	UpdatedAt    time.Time           `json:"updated_at"`
-	Version      int64               `json:"-"`
+
+	BackchannelLogoutURI     string `json:"backchannel_logout_uri,omitempty"`
+	BackchannelLogoutSession bool   `json:"backchannel_logout_session_required,omitempty"`
+
+	Disabled  bool      `json:"disabled"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+	Version   int64     `json:"-"`
 }
 
 type storedClient struct {

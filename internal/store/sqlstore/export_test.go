@@ -48,6 +48,15 @@ func (s *Store) Pragma(ctx context.Context, name string) (value any, err error) 
 	return value, err
 }
 
+// ReaderPragma is a setting of a connection that reads.
+func (s *Store) ReaderPragma(ctx context.Context, name string) (value int64, err error) {
+	err = s.read(ctx, func(c *conn) error {
+		value, err = c.number("PRAGMA " + name)
+		return err
+	})
+	return value, err
+}
+
 // Pages is the size of the database.
 func (s *Store) Pages(ctx context.Context) (n int64, err error) {
 	err = s.read(ctx, func(c *conn) error {

@@ -87,14 +87,16 @@ func lockFile(path string) (*os.File, error) {
 
 // The settings of a connection. A transaction is on disk before COMMIT returns
 // (synchronous=FULL). Another process may hold SQLite's lock for a moment
-// (busy_timeout): a backup made beside the server.
+// (busy_timeout): a backup made beside the server. What is read comes from the
+// system's own cache (mmap_size), without a copy; a system without so much room for
+// addresses is asked for less.
 var (
 	forWriting = map[string][]string{
 		"_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_txlock": {"immediate"},
 		"_pragma": {"wal_autocheckpoint(4000)", "journal_size_limit(67108864)", "cache_size(-16384)", "temp_store(MEMORY)"},
 	}
 	forReading = map[string][]string{
-		"_query_only": {"1"}, "_pragma": {"cache_size(-4096)", "temp_store(MEMORY)"},
+		"_query_only": {"1"}, "_pragma": {"cache_size(-4096)", "temp_store(MEMORY)", "mmap_size(1073741824)"},
 	}
 )
 

@@ -83,8 +83,9 @@ func (s *Store) PurgeSessions(ctx context.Context, now time.Time, limit int) (in
 		if err != nil {
 			return 0, err
 		}
-		for _, id := range ids {
-			if err := c.end(revoke.Session, id); err != nil {
+		args := argsOf(ids)
+		for _, query := range ends[revoke.Session] {
+			if _, err := c.many(query, args); err != nil {
 				return 0, err
 			}
 		}

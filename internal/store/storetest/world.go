@@ -34,7 +34,8 @@ func newClient(id string) client.Client {
 		ID: id, Name: "Name of " + id, Kind: client.Confidential, FirstParty: true, SecretHash: opaque.Hash(id),
 		RedirectURIs: []string{"https://" + id + ".example/cb"}, Origins: []string{"https://" + id + ".example"},
 		Grants: []string{client.AuthorizationCode, client.RefreshToken}, APIs: map[string][]string{"orders": {"read"}, "vault": {"*"}}, Serves: []string{"vault"},
-		Bind:      bound.Policy{Network: bound.Refuse, Device: bound.Report},
+		Bind:                 bound.Policy{Network: bound.Refuse, Device: bound.Report},
+		BackchannelLogoutURI: "https://" + id + ".example/logout", BackchannelLogoutSession: true,
 		CreatedAt: at(-2 * time.Hour), UpdatedAt: at(-time.Hour), Version: 1,
 	}
 }

@@ -13,6 +13,7 @@ func clientShape(c client.Client) Client {
 	return Client{
 		ID: c.ID, Name: c.Name, Kind: string(c.Kind), FirstParty: c.FirstParty, RedirectURIs: filled(c.RedirectURIs),
 		Origins: filled(c.Origins), Grants: filled(c.Grants), APIs: filledMap(c.APIs), Serves: filled(c.Serves), Bind: c.Bind,
+		BackchannelLogoutURI: c.BackchannelLogoutURI, BackchannelLogoutSession: c.BackchannelLogoutSession,
 		Disabled: c.Disabled, CreatedAt: second(c.CreatedAt), UpdatedAt: second(c.UpdatedAt), Version: c.Version,
 	}
 }
@@ -48,6 +49,7 @@ func (s *Surface) addClient(w http.ResponseWriter, r *http.Request, c caller) er
 		Client: client.Client{
 			ID: in.ID, Name: in.Name, Kind: client.Kind(in.Kind), FirstParty: in.FirstParty, RedirectURIs: in.RedirectURIs,
 			Origins: in.Origins, Grants: in.Grants, APIs: in.APIs, Serves: in.Serves, Bind: in.Bind, Disabled: in.Disabled,
+			BackchannelLogoutURI: in.BackchannelLogoutURI, BackchannelLogoutSession: in.BackchannelLogoutSession,
 		},
 		Secret: in.Secret,
 	})
@@ -66,6 +68,7 @@ func (s *Surface) editClient(w http.ResponseWriter, r *http.Request, c caller) e
 	edit := admin.ClientEdit{
 		Name: in.Name, Secret: in.Secret, FirstParty: in.FirstParty, RedirectURIs: in.RedirectURIs, Origins: in.Origins,
 		Grants: in.Grants, APIs: in.APIs, Serves: in.Serves, Bind: in.Bind, Disabled: in.Disabled,
+		BackchannelLogoutURI: in.BackchannelLogoutURI, BackchannelLogoutSession: in.BackchannelLogoutSession,
 	}
 	if in.Kind != nil {
 		kind := client.Kind(*in.Kind)

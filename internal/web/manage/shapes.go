@@ -63,10 +63,14 @@ type Client struct {
 	APIs         map[string][]string `json:"apis"`
 	Serves       []string            `json:"serves"`
 	Bind         bound.Policy        `json:"bind"`
-	Disabled     bool                `json:"disabled"`
-	CreatedAt    time.Time           `json:"created_at"`
-	UpdatedAt    time.Time           `json:"updated_at"`
-	Version      int64               `json:"version"`
+
+	BackchannelLogoutURI     string `json:"backchannel_logout_uri,omitempty"`
+	BackchannelLogoutSession bool   `json:"backchannel_logout_session_required,omitempty"`
+
+	Disabled  bool      `json:"disabled"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+	Version   int64     `json:"version"`
 }
 
 // NewClient adds a client. Without Secret a confidential one gets a secret, which
@@ -83,7 +87,11 @@ type NewClient struct {
 	APIs         map[string][]string `json:"apis,omitempty"`
 	Serves       []string            `json:"serves,omitempty"`
 	Bind         bound.Policy        `json:"bind,omitzero"`
-	Disabled     bool                `json:"disabled"`
+
+	BackchannelLogoutURI     string `json:"backchannel_logout_uri,omitempty"`
+	BackchannelLogoutSession bool   `json:"backchannel_logout_session_required,omitempty"`
+
+	Disabled bool `json:"disabled"`
 }
 
 // ClientEdit changes the members that are there.
@@ -98,7 +106,11 @@ type ClientEdit struct {
 	APIs         *map[string][]string `json:"apis,omitempty"`
 	Serves       *[]string            `json:"serves,omitempty"`
 	Bind         *bound.Policy        `json:"bind,omitempty"`
-	Disabled     *bool                `json:"disabled,omitempty"`
+
+	BackchannelLogoutURI     *string `json:"backchannel_logout_uri,omitempty"`
+	BackchannelLogoutSession *bool   `json:"backchannel_logout_session_required,omitempty"`
+
+	Disabled *bool `json:"disabled,omitempty"`
 }
 
 // ClientAdded answers an added client. Secret is there when Wafer made it, and

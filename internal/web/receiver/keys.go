@@ -3,14 +3,11 @@ package receiver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
 
-	"github.com/wafer-auth/wafer/internal/config"
 	"github.com/wafer-auth/wafer/internal/receiver"
 	"github.com/wafer-auth/wafer/verify"
 	"github.com/wafer-auth/wafer/verify/jose"
@@ -19,15 +16,13 @@ import (
 
 // KeysConfig is what Keys are made of.
 type KeysConfig struct {
-	Issuer string // ours: one on loopback may get keys from loopback
-	Client *http.Client
+	Client *http.Client // one that goes only where it may
 	Now    func() time.Time
 	Log    *slog.Logger
 }
 
 // Keys gets and keeps the keys of transmitters: one set for each address, fetched
-// when it is needed, at a bounded rate whatever is pushed (see package jwks). Without
-// a Client of its own it speaks to public addresses only.
+// when it is needed, at a bounded rate whatever is pushed (see package jwks).
 type Keys struct {
 	KeysConfig
 	mu   sync.Mutex
@@ -40,20 +35,7 @@ type kept struct {
 }
 
 // NewKeys returns keys that are fetched when they are asked for.
-func NewKeys(c KeysConfig) (*Keys, error) {
-	u, err := url.Parse(c.Issuer)
-	if err != nil {
-		return nil, fmt.Errorf("read issuer: %w", err)
-	}
-	if c.Client == nil {
-		r := public
-		if config.IsLoopback(u.Hostname()) {
-			r = publicOrLoopback
-		}
-		c.Client = careful(r)
-	}
-	return &Keys{KeysConfig: c, sets: map[string]kept{}}, nil
-}
+func NewKeys(c KeysConfig) *Keys { return &Keys{KeysConfig: c, sets: map[string]kept{}} }
 
 // Find is receiver.Config.Keys.
 func (k *Keys) Find(ctx context.Context, t receiver.Transmitter, kid string, alg jose.Algorithm) (*jose.Key, error) {

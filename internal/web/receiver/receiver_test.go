@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/wafer-auth/wafer/internal/fault"
 	"github.com/wafer-auth/wafer/internal/receiver"
+	"github.com/wafer-auth/wafer/internal/web/courier"
 	surface "github.com/wafer-auth/wafer/internal/web/receiver"
 	"github.com/wafer-auth/wafer/verify/jose"
 )
@@ -89,29 +89,6 @@ func TestPushIsRefusedInTheWordsOfTheRFC(t *testing.T) {
 	}
 }
 
-// SSRF: keys come from the public network, whatever a name is resolved to.
-func TestInnerAddressesAreNotSpokenTo(t *testing.T) {
-	t.Parallel()
-	for _, one := range []string{
-		"127.0.0.1", "127.9.9.9", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "0.1.2.3", "255.255.255.255",
-		"224.0.0.1", "192.0.0.8", "198.18.0.1", "240.0.0.1", "::", "::1", "::7f00:1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "fe80::1", "fe80::1%eth0", "fc00::1",
-		"fd00:ec2::254", "ff02::1", "64:ff9b::a00:1", "2002:7f00:1::", "2001::1", "2001:db8::1", "fec0::1",
-	} {
-		a := netip.MustParseAddr(one)
-		if surface.Public(a) {
-			t.Errorf("%s counts as public", one)
-		}
-		if surface.PublicOrLoopback(a) != a.Unmap().IsLoopback() {
-			t.Errorf("%s counts as public, or loopback does not as loopback", one)
-		}
-	}
-	for _, one := range []string{"1.1.1.1", "192.0.66.1", "100.128.0.1", "2606:4700::1", "2a00:1450::1", "::ffff:1.1.1.1"} {
-		if !surface.Public(netip.MustParseAddr(one)) {
-			t.Errorf("%s does not count as public", one)
-		}
-	}
-}
-
 func TestKeysAreGotOnceAndFromWhereItIsAllowed(t *testing.T) {
 	t.Parallel()
 	key, err := jose.Generate(jose.ES256, "k1")
@@ -126,11 +103,12 @@ func TestKeysAreGotOnceAndFromWhereItIsAllowed(t *testing.T) {
 	defer server.Close()
 	now := func() time.Time { return time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC) }
 	keys := func(issuer string) *surface.Keys {
-		k, err := surface.NewKeys(surface.KeysConfig{Issuer: issuer, Now: now, Log: quiet})
+		k, err := courier.New(courier.Config{Issuer: issuer})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return k
+		t.Cleanup(k.Close)
+		return surface.NewKeys(surface.KeysConfig{Client: k.Client(), Now: now, Log: quiet})
 	}
 	at := receiver.Transmitter{ID: "idp", JWKSURI: server.URL + "/jwks"}
 	home := keys("http://localhost:8080")
