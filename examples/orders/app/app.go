@@ -67,7 +67,8 @@ func New(c Config) (http.Handler, error) {
 }
 
 // verifier is all that a service needs to accept both credentials: the public
-// keys for JWTs, and a way to ask Wafer about cookies and revocations.
+// keys for JWTs, a way to ask Wafer about cookies it has not seen before, and the
+// feed of what was revoked.
 func verifier(c Config) (*verify.Verifier, error) {
 	stale, err := policy(c.Stale)
 	if err != nil {
