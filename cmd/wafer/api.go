@@ -29,12 +29,13 @@ type tokenFlags struct {
 	Lifetime   string   `help:"How long a token lives, such as 5m." placeholder:"TIME"`
 	EncryptAlg string   `help:"For jwe: RSA-OAEP-256, ECDH-ES or ECDH-ES+A256KW." placeholder:"ALG"`
 	JWKFile    string   `name:"jwk-file" help:"For jwe: the API's public key." type:"existingfile" placeholder:"FILE"`
+	StatusList *bool    `help:"Tokens name their place in a status list, for services with another library." negatable:""`
 	Scope      []string `help:"Scope; may be repeated." placeholder:"SCOPE"`
 	Stale      *string  `help:"What verifiers do without fresh revocations: strict, degrade or open." placeholder:"POLICY"`
 }
 
 func (f tokenFlags) token() (manage.Token, error) {
-	t := manage.Token{Format: f.Format, Alg: f.Alg, Lifetime: f.Lifetime}
+	t := manage.Token{Format: f.Format, Alg: f.Alg, Lifetime: f.Lifetime, StatusList: f.StatusList}
 	if f.JWKFile == "" && f.EncryptAlg == "" {
 		return t, nil
 	}

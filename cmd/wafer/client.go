@@ -34,6 +34,7 @@ type clientAdd struct {
 	Grant       []string `help:"Grant type; may be repeated." placeholder:"TYPE"`
 	API         []string `name:"api" help:"API and its scopes, as ID=SCOPE,SCOPE; may be repeated." sep:"none" placeholder:"ID=SCOPES"`
 	Serves      []string `help:"API this client is the service of; may be repeated." placeholder:"ID"`
+	Logout      string   `name:"backchannel-logout-uri" help:"Where it is told that a session has ended." placeholder:"URI"`
 	BindNetwork string   `help:"What a credential is worth on another network: report, step-up or refuse. Default: as much." enum:",report,step-up,refuse" default:"" placeholder:"MODE"`
 	BindDevice  string   `help:"The same for another kind of device." enum:",report,step-up,refuse" default:"" placeholder:"MODE"`
 }
@@ -51,7 +52,7 @@ func (c *clientAdd) Run(e *env) error {
 	}
 	in := manage.NewClient{
 		ID: c.ID, Name: c.Name, Kind: c.Kind, FirstParty: c.FirstParty, RedirectURIs: c.RedirectURI, Origins: c.Origin,
-		Grants: c.Grant, APIs: apis, Serves: c.Serves,
+		Grants: c.Grant, APIs: apis, Serves: c.Serves, BackchannelLogoutURI: c.Logout,
 		Bind: bound.Policy{Network: bound.Mode(c.BindNetwork), Device: bound.Mode(c.BindDevice)},
 	}
 	if c.SecretFile != "" {
@@ -112,6 +113,7 @@ type clientEdit struct {
 	Grant       []string `help:"Grant types instead of the present ones." placeholder:"TYPE"`
 	API         []string `name:"api" help:"APIs and scopes instead of the present ones." sep:"none" placeholder:"ID=SCOPES"`
 	Serves      []string `help:"APIs it is the service of, instead of the present ones." placeholder:"ID"`
+	Logout      *string  `name:"backchannel-logout-uri" help:"Where it is told that a session has ended; empty: nowhere." placeholder:"URI"`
 	Bind        *string  `help:"What its new sessions are bound to instead, such as network=refuse,device=report; empty: nothing." placeholder:"WHAT"`
 	Disable     bool     `help:"Give it nothing more; ends its grants." xor:"state"`
 	Enable      bool     `help:"Let it work again." xor:"state"`
@@ -126,7 +128,7 @@ func (clientEdit) Help() string {
 func (c *clientEdit) Run(e *env) error {
 	in := manage.ClientEdit{
 		Name: c.Name, FirstParty: c.FirstParty, RedirectURIs: given(c.RedirectURI), Origins: given(c.Origin), Grants: given(c.Grant),
-		Serves: given(c.Serves), Disabled: state(c.Disable, c.Enable),
+		Serves: given(c.Serves), BackchannelLogoutURI: c.Logout, Disabled: state(c.Disable, c.Enable),
 	}
 	if len(c.API) > 0 {
 		apis, err := scopesByAPI(c.API)
@@ -256,7 +258,7 @@ func (c *clientShow) Run(e *env) error {
 			e.table([]string{"ID", out.ID}, [][]string{
 				{"NAME", orDash(out.Name)}, {"KIND", out.Kind}, {"FIRST PARTY", yesNo(out.FirstParty)}, {"GRANTS", orDash(strings.Join(out.Grants, ","))},
 				{"APIS", scopesText(out.APIs)}, {"SERVES", orDash(strings.Join(out.Serves, " "))}, {"REDIRECT URIS", orDash(strings.Join(out.RedirectURIs, " "))},
-				{"ORIGINS", orDash(strings.Join(out.Origins, " "))}, {"DISABLED", yesNo(out.Disabled)},
+				{"ORIGINS", orDash(strings.Join(out.Origins, " "))}, {"LOGOUT URI", orDash(out.BackchannelLogoutURI)}, {"DISABLED", yesNo(out.Disabled)},
 			})
 		})
 	})

@@ -22,6 +22,9 @@ func (s *Surface) apiShape(a api.API) API {
 
 func tokenShape(t api.Token) Token {
 	out := Token{Format: string(t.Format), Alg: string(t.Alg), Lifetime: lifetime(t.Lifetime)}
+	if t.StatusList {
+		out.StatusList = &t.StatusList
+	}
 	if t.Encrypt != nil {
 		out.Encrypt = &Encrypt{Alg: t.Encrypt.Alg, Enc: t.Encrypt.Enc, JWK: t.Encrypt.JWK}
 	}
@@ -54,6 +57,9 @@ func (t Token) over(old api.Token) (api.Token, error) {
 			return api.Token{}, fault.Wrap(err, fault.Invalid, "token.lifetime reads like 5m or 1h30m.")
 		}
 		old.Lifetime = d
+	}
+	if t.StatusList != nil {
+		old.StatusList = *t.StatusList
 	}
 	if t.Encrypt != nil {
 		old.Encrypt = &api.Encrypt{Alg: t.Encrypt.Alg, Enc: t.Encrypt.Enc, JWK: t.Encrypt.JWK}

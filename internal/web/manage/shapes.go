@@ -153,6 +153,9 @@ type Token struct {
 	Alg      string   `json:"alg,omitempty"`
 	Lifetime string   `json:"lifetime,omitempty"`
 	Encrypt  *Encrypt `json:"encrypt,omitempty"`
+
+	// StatusList says whether tokens name their place in a status list.
+	StatusList *bool `json:"status_list,omitempty"`
 }
 
 // Encrypt names the recipient of encrypted tokens by its public key.
