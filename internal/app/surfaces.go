@@ -23,7 +23,7 @@ func (a *App) surfaces(o Options) error {
 	origins := &middleware.Origins{List: a.allClients, Now: a.now, Fresh: 5 * time.Second, Log: a.log}
 	management := manage.New(manage.Config{
 		Issuer: a.config.Issuer, Tokens: a.grants, Users: a.admin, Clients: a.admin, APIs: a.admin, Roles: a.admin,
-		Keys: a.ring, Sessions: a.sessions, Setup: a.admin, Moves: moves{a.store}, Logs: a.store, Feed: a.hub, Now: a.now, Log: a.log,
+		Keys: a.ring, Sessions: a.sessions, Setup: a.admin, Moves: moves{a.store}, Logs: a.store, Messages: a.store, Feed: a.hub, Now: a.now, Log: a.log,
 	})
 	ui, err := pages.New(pages.Config{
 		Issuer: a.config.Issuer, SignIn: a.signin, Sessions: a.sessions, Accounts: a.admin, Forms: a.root.Derive("forms"),

@@ -106,7 +106,7 @@ func newRig(t *testing.T) rig {
 	log := slog.New(slog.NewJSONHandler(&locked{mu: g.mu, w: g.logged}, nil))
 	surface := manage.New(manage.Config{
 		Issuer: issuer, Tokens: g.grants, Users: g.admin, Clients: g.admin, APIs: g.admin, Roles: g.admin, Keys: g.ring,
-		Sessions: g.sessions, Setup: g.admin, Moves: g.moves, Logs: g.store, Feed: hub, Now: g.clock, Log: log,
+		Sessions: g.sessions, Setup: g.admin, Moves: g.moves, Logs: g.store, Messages: g.store, Feed: hub, Now: g.clock, Log: log,
 	})
 	mux := http.NewServeMux()
 	surface.Mount(mux)

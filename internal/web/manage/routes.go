@@ -40,6 +40,7 @@ var routes = []route{
 	{"POST", "/keys/rotate", []string{"keys:write"}, (*Surface).rotateKey, "Announce the next key of an API."},
 	{"GET", "/keys/{kid}", []string{"keys:read"}, (*Surface).showKey, "Show a signing key."},
 	{"POST", "/keys/{kid}/retire", []string{"keys:write"}, (*Surface).retireKey, "Take a key out of use."},
+	{"GET", "/messages", []string{"audit:read"}, (*Surface).listMessages, "List what other parties are still to be told, and what was given up."},
 	{"GET", "/openapi.json", nil, (*Surface).openapi, "This document."},
 	{"GET", "/revocations", []string{"feed:read"}, (*Surface).listRevocations, "Read the revocation log."},
 	{"POST", "/revocations", []string{"sessions:revoke"}, (*Surface).revoke, "Take back a user's sessions, one session, a client, a token, a key or an API."},

@@ -104,6 +104,7 @@ type Config struct {
 	Moves    Moves
 	Setup    Setup
 	Logs     Logs
+	Messages Messages
 	Feed     Feed
 	Now      func() time.Time
 	Log      *slog.Logger
