@@ -105,7 +105,7 @@ func (s *Service) Introspect(ctx context.Context, caller client.Client, q Questi
 func (s *Service) useUp(ctx context.Context, h held) (first bool, err error) {
 	ref := revoke.Ref{Kind: revoke.Token, Key: h.ID}
 	_, err = s.Log.Record(ctx, revoke.Effects{
-		Revoke: []revoke.Entry{revoke.New(ref.Kind, ref.Key, "used once", s.Now())},
+		Revoke: []revoke.Entry{revoke.NewToken(h.ID, "used once", s.Now(), h.ExpiresAt)},
 		Guard:  &revoke.Guard{Refs: []revoke.Ref{ref}},
 	})
 	if fault.Is(err, fault.Conflict) {

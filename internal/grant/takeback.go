@@ -41,7 +41,7 @@ func (s *Service) takeBack(ctx context.Context, caller client.Client, text strin
 		return revoke.Entry{}, audit.Event{}, false, err
 	}
 	note = audit.Event{Target: h.ID, Session: h.SessionID, Detail: "access token"}
-	return revoke.New(revoke.Token, h.ID, "client", now), note, true, nil
+	return revoke.NewToken(h.ID, "client", now, h.ExpiresAt), note, true, nil
 }
 
 func (s *Service) takeBackRefresh(ctx context.Context, caller client.Client, text string, now time.Time) (e revoke.Entry, note audit.Event, ok bool, err error) {
