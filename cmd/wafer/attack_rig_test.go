@@ -29,12 +29,19 @@ import (
 const asWafer = "as-wafer"
 
 func TestMain(m *testing.M) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	if len(os.Args) == 4 && os.Args[1] == asOrders {
+		err := serveOrders(ctx, os.Args[2], os.Args[3])
+		stop()
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	if len(os.Args) < 2 || os.Args[1] != asWafer {
+		stop() // tests are interrupted as always
 		code := m.Run()
 		databases.End()
 		os.Exit(code)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[2:], terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr})
 	stop()
 	os.Exit(code)
