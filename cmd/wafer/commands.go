@@ -25,6 +25,7 @@ type commands struct {
 	Drill    drillCommand     `cmd:"" help:"Revoke a throwaway user and measure when each verifier refuses."`
 	Key      keyCommands      `cmd:"" help:"Signing keys: list, rotate, retire."`
 	Message  messageCommands  `cmd:"" help:"What applications and receivers of events are still to be told."`
+	Relay    relayCommand     `cmd:"" help:"Pass the revocation feed of a Wafer on to verifiers nearby."`
 	Revoke   revokeCommand    `cmd:"" help:"Take back a user's, session's, client's, token's, key's or API's credentials at once."`
 	Role     roleCommands     `cmd:"" help:"Named sets of scopes."`
 	Serve    serveCommand     `cmd:"" help:"Run the server."`
