@@ -33,6 +33,8 @@ test: ## format check, vet and race-enabled tests of every module
 		echo "== module $$module"; \
 		( cd $$module && $(GO) vet ./... && $(GO) test $(TESTFLAGS) ./... ) || failed="$$failed $$module"; \
 	done; \
+	echo "== simulator, and every rule of the feed switched off in turn"; \
+	$(GO) test -tags mutate -count=1 ./internal/feed || failed="$$failed simulator"; \
 	if [ -n "$$failed" ]; then echo "FAILED:$$failed"; exit 1; fi; \
 	echo "passed: $(MODULES)"
 

@@ -124,19 +124,22 @@ func bubble(t *testing.T, test func(g *rig)) {
 	})
 }
 
+// leaseKey is what a verifier's answers are sealed with.
+func leaseKey(verifier string) []byte {
+	key := make([]byte, revocation.LeaseKeySize)
+	copy(key, "lease"+verifier)
+	return key
+}
+
 // hub starts a hub until stop is called, or the test ends.
 func (g *rig) hub(node string, change ...func(*feed.Config)) (h *feed.Hub, stop func()) {
 	g.Helper()
 	c := feed.Config{
 		Store: g.store, Covered: g.store.Covered, Issuer: issuer, Node: node, Now: now, Lease: lease,
-		Signer: func() (*jose.Key, bool) { return g.signer(), true },
-		Keys:   func() jose.KeySet { return jose.KeySet{g.signer().Public()} },
-		Secret: revocation.Secret{1, 2, 3},
-		LeaseKey: func(verifier string) []byte {
-			key := make([]byte, revocation.LeaseKeySize)
-			copy(key, "lease"+verifier)
-			return key
-		},
+		Signer:   func() (*jose.Key, bool) { return g.signer(), true },
+		Keys:     func() jose.KeySet { return jose.KeySet{g.signer().Public()} },
+		Secret:   revocation.Secret{1, 2, 3},
+		LeaseKey: leaseKey,
 		Authenticate: func(ctx context.Context, c feed.Credentials) (string, error) {
 			if c.Secret != "secret" {
 				return "", fault.New(fault.Unauthenticated, "Client authentication failed.")
