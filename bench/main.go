@@ -34,6 +34,10 @@ func main() {
 		serveBare(os.Args[2])
 		return
 	}
+	if len(os.Args) == 5 && os.Args[1] == "guarded" {
+		serveGuarded(os.Args[2], os.Args[3], os.Args[4])
+		return
+	}
 	pick, err := regexp.Compile(os.Getenv("BENCH"))
 	if err != nil {
 		fail(fmt.Errorf("BENCH: %w", err))
@@ -57,7 +61,7 @@ func main() {
 }
 
 func suites() []suite {
-	return slices.Concat(joseSuites(), serverSuites(), sessionSuites())
+	return slices.Concat(joseSuites(), serverSuites(), sessionSuites(), guardedSuites())
 }
 
 func fail(err error) {

@@ -108,8 +108,9 @@ var build = sync.OnceValues(func() (string, error) {
 const setup = `
 apis:
   - {id: https://eddsa.example, token: {alg: EdDSA, lifetime: 1h}, scopes: [a:read]}
-  - {id: https://hs256.example, token: {alg: HS256}, scopes: [a:read]}
-  - {id: https://rs256.example, token: {alg: RS256}, scopes: [a:read]}
+  - {id: https://hs256.example, token: {alg: HS256, lifetime: 1h}, scopes: [a:read]}
+  - {id: https://es256.example, token: {alg: ES256, lifetime: 1h}, scopes: [a:read]}
+  - {id: https://rs256.example, token: {alg: RS256, lifetime: 1h}, scopes: [a:read]}
   - {id: https://opaque.example, token: {format: opaque, lifetime: 1h}, scopes: [a:read]}
 clients:
   - id: bench-web
@@ -121,7 +122,8 @@ clients:
     kind: confidential
     secret: bench-service-secret-for-this-run
     grants: [client_credentials]
-    apis: {management: [sessions:check], https://eddsa.example: [a:read], https://hs256.example: [a:read], https://rs256.example: [a:read]}
+    apis: {management: [sessions:check], https://eddsa.example: [a:read], https://es256.example: [a:read], https://hs256.example: [a:read], https://rs256.example: [a:read]}
+  - {id: bench-guard, kind: confidential, secret: bench-guard-secret-for-this-run, grants: [client_credentials], apis: {management: ["sessions:check", "feed:read"]}}
 roles:
   - {id: r, scopes: {https://eddsa.example: [a:read], https://opaque.example: [a:read]}}
 users:
