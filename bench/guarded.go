@@ -154,7 +154,11 @@ func hmacSecret(w *process) (string, error) {
 }
 
 func (p *process) serviceToken(api string) (string, error) {
-	form := "grant_type=client_credentials&client_id=bench-service&client_secret=bench-service-secret-for-this-run&resource=" + api
+	return p.clientToken("bench-service", "bench-service-secret-for-this-run", api)
+}
+
+func (p *process) clientToken(id, secret, api string) (string, error) {
+	form := "grant_type=client_credentials&client_id=" + id + "&client_secret=" + secret + "&resource=" + api
 	res, err := http.Post(p.url+"/oauth/token", "application/x-www-form-urlencoded", strings.NewReader(form))
 	if err != nil {
 		return "", err

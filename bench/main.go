@@ -61,7 +61,7 @@ func main() {
 }
 
 func suites() []suite {
-	return slices.Concat(joseSuites(), serverSuites(), sessionSuites(), guardedSuites())
+	return slices.Concat(joseSuites(), serverSuites(), sessionSuites(), guardedSuites(), fanoutSuites())
 }
 
 func fail(err error) {

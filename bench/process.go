@@ -124,6 +124,7 @@ clients:
     grants: [client_credentials]
     apis: {management: [sessions:check], https://eddsa.example: [a:read], https://es256.example: [a:read], https://hs256.example: [a:read], https://rs256.example: [a:read]}
   - {id: bench-guard, kind: confidential, secret: bench-guard-secret-for-this-run, grants: [client_credentials], apis: {management: ["sessions:check", "feed:read"]}}
+  - {id: bench-admin, kind: confidential, secret: bench-admin-secret-for-this-run, grants: [client_credentials], apis: {management: ["sessions:revoke"]}}
 roles:
   - {id: r, scopes: {https://eddsa.example: [a:read], https://opaque.example: [a:read]}}
 users:
