@@ -144,12 +144,15 @@ func (f *Feed) Run(ctx context.Context) error {
 	defer sentinel.Wait()
 	pause := pauses{}
 	for ctx.Err() == nil {
+		began := f.instant()
 		err := f.follow(ctx)
 		if ctx.Err() != nil {
 			break
 		}
 		f.notice(err)
-		if errors.Is(err, errNewSession) {
+		// Only a session that lasted: hubs of which one registers and another refuses
+		// would be registered at without end, and each time is a row that is kept.
+		if errors.Is(err, errNewSession) && f.instant().since(began) > longestPause {
 			pause.reset()
 		}
 		pause.wait(ctx)
@@ -194,7 +197,7 @@ func (f *Feed) register(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(r.LeaseKey) != LeaseKeySize || r.LeaseMS < 1 || r.RenewMS < 1 || r.Verifier == "" {
+	if len(r.LeaseKey) != LeaseKeySize || !isTime(r.LeaseMS) || !isTime(r.RenewMS) || r.Verifier == "" {
 		return nil, fmt.Errorf("%w: registration that lacks something", ErrWire)
 	}
 	s.max = f.bounded(r.LeaseMS)

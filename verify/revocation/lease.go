@@ -3,6 +3,7 @@ package revocation
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 
 	"github.com/wafer-auth/wafer/verify/jose"
 )
@@ -12,6 +13,10 @@ const LeaseKeySize = 32
 
 // answerMost bounds an answer as it is sent; it may carry frames.
 const answerMost = 1 << 20
+
+// timeMost bounds what a hub says in milliseconds: counted in nanoseconds, more
+// could overflow, and an age that is less than nothing makes a lease that never ends.
+const timeMost = math.MaxInt32
 
 // SealLease gives an answer as the one verifier that holds the key can check it.
 func SealLease(a Answer, leaseKey []byte) (string, error) {
@@ -55,11 +60,13 @@ func OpenLease(sealed string, leaseKey []byte) (Answer, error) {
 	if err := json.Unmarshal(payload, &a); err != nil {
 		return Answer{}, fmt.Errorf("%w: lease: %w", ErrWire, err)
 	}
-	if a.Epoch < 1 || a.Head < 0 || a.AgeMS < 0 || a.RenewMS < 1 || a.LeaseMS < 1 {
+	if a.Epoch < 1 || a.Head < 0 || a.AgeMS < 0 || a.AgeMS > timeMost || !isTime(a.RenewMS) || !isTime(a.LeaseMS) {
 		return Answer{}, fmt.Errorf("%w: lease with a number out of range", ErrWire)
 	}
 	return a, nil
 }
+
+func isTime(ms int64) bool { return ms >= 1 && ms <= timeMost }
 
 func leaseKeyOf(b []byte) (*jose.Key, error) {
 	if len(b) != LeaseKeySize {
