@@ -103,6 +103,7 @@ func (i *Issuer) lookUp(token string, once bool) (kind string, claims map[string
 	}
 	if jti, isText := h.claims["jti"].(string); once && isText {
 		i.revoked[jti] = true
+		i.log.add(jti)
 	}
 	return h.kind, h.claims, true
 }

@@ -8,6 +8,7 @@
 //	r.Header.Set("Authorization", "Bearer "+issuer.Token(verifytest.Scope("orders:read")))
 //
 // Tokens, opaque tokens and session cookies are good unless a Claim makes them bad. Revoke ends
-// them, Rotate changes the key, Fail takes the issuer away, WithClock moves time. Nothing here is
-// fit for production: whoever holds the issuer can mint anything.
+// them, Rotate changes the key, Fail takes the issuer away, WithClock moves time. Feed is for what
+// must end with its credential, such as streams. Nothing here is fit for production: whoever holds
+// the issuer can mint anything.
 package verifytest

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"time"
 
@@ -63,6 +64,7 @@ type Issuer struct {
 	keys    jose.KeySet // the last one signs
 	handles map[string]handle
 	revoked map[string]bool
+	log     *ledger // set once; what it holds changes
 	down    bool
 }
 
@@ -78,6 +80,10 @@ func NewIssuer(t TB, options ...Option) *Issuer {
 	i := &Issuer{
 		t: t, alg: jose.EdDSA, now: time.Now, secret: rand.Text(),
 		handles: make(map[string]handle), revoked: make(map[string]bool),
+	}
+	var err error
+	if i.log, err = newLedger(); err != nil {
+		t.Fatalf("verifytest: make the revocation log: %v", err)
 	}
 	for _, o := range options {
 		o(i)
@@ -185,6 +191,15 @@ func (i *Issuer) Revoke(id string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.revoked[id] = true
+	i.log.add(id)
+	// A value is nothing that the feed knows of: it names the token in it.
+	h, ok := i.handles[id]
+	if !ok && strings.Count(id, ".") == 2 {
+		h, _ = i.read(id)
+	}
+	if jti, isText := h.claims["jti"].(string); isText {
+		i.log.add(jti)
+	}
 }
 
 // Rotate makes a new signing key. The old ones stay published and go on verifying.
@@ -216,6 +231,7 @@ func (i *Issuer) setDown(down bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.down = down
+	i.log.wake()
 }
 
 func (i *Issuer) draft(changes []Claim) *draft {
