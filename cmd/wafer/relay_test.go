@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	orders "github.com/wafer-auth/wafer/examples/orders/app"
 	"github.com/wafer-auth/wafer/verify"
@@ -104,6 +105,48 @@ func TestRelayPassesTheFeedOn(t *testing.T) {
 		return service.answer(get("/orders", bearer(stays.access))) == http.StatusServiceUnavailable
 	})
 	r.must(http.StatusOK, get("/session", stays.in()))
+}
+
+// A relay whose server was killed grants no lease that the server's own have not: what
+// is strict behind it accepts nothing for longer than 2 s, and serves again when the
+// server is back.
+func TestRelayOfAKilledServerLengthensNoLease(t *testing.T) {
+	t.Parallel()
+	const lease = 2 * time.Second
+	dir := t.TempDir()
+	data, port := filepath.Join(dir, "data"), freePort(t)
+	text := strings.Replace(setupFor(t, 1), "{management: [sessions:check], https://inventory", "{management: [sessions:check, feed:read], https://inventory", 1)
+	args := []string{"--apply", write(t, dir, "setup.yaml", text)}
+	c := serveChild(t, data, port, args...)
+	relay, _ := relayed(t, c.url)
+	service := followingOrders(t, c.url, relay)
+	access := c.visit(person(0)).access
+	serves := func() bool { return service.answer(get("/orders", bearer(access))) == http.StatusOK }
+	eventually(t, "fresh: the service", serves)
+	c.kill()
+	killed, accepted := time.Now(), time.Now()
+	eventually(t, "refusing without the server", func() bool {
+		asked := time.Now()
+		if serves() {
+			accepted = asked
+			return false
+		}
+		return true
+	})
+	if after := accepted.Sub(killed); after > lease {
+		t.Errorf("accepted %v after the kill, longer than the lease of %v", after, lease)
+	}
+	// What it knows is younger than what it could tell, so its lease may end a moment later.
+	eventually(t, "not ready: the relay", func() bool {
+		res, err := http.Get(relay + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		return res.StatusCode == http.StatusServiceUnavailable
+	})
+	serveChild(t, data, port)
+	eventually(t, "serving again", serves)
 }
 
 // answer is the status of what comes back.
