@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/feed"
@@ -65,7 +66,7 @@ func (s *Surface) stream(w http.ResponseWriter, r *http.Request, sub *feed.Subsc
 		cancel()
 		<-ended
 	}()
-	out := writer{w: w, control: http.NewResponseController(w), now: s.Now}
+	out := writer{w: w, control: http.NewResponseController(w), now: s.Now, last: &s.event}
 	beat := time.NewTicker(s.Beat)
 	defer beat.Stop()
 	err := out.begin()
@@ -74,11 +75,18 @@ func (s *Surface) stream(w http.ResponseWriter, r *http.Request, sub *feed.Subsc
 		case f := <-frames:
 			err = out.send(f)
 		case <-beat.C:
-			err = out.write(":\n\n")
+			err = out.write([]byte(":\n\n"))
 		case <-ended:
 			return
 		}
 	}
+}
+
+// event is a frame as it goes out. All readers of a frame are sent the same one: to
+// look into the frame and to copy it for each of them would double what it costs.
+type event struct {
+	of   frame
+	text []byte
 }
 
 // writer writes to one reader.
@@ -86,6 +94,7 @@ type writer struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	now     func() time.Time
+	last    *atomic.Pointer[event] // that any reader was sent
 }
 
 // begin lifts the time-outs of a server for short answers. The one for reading
@@ -94,10 +103,19 @@ func (o writer) begin() error {
 	if err := o.control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
-	return o.write(":\n\n")
+	return o.write([]byte(":\n\n"))
 }
 
 func (o writer) send(f frame) error {
+	e := o.last.Load()
+	if e == nil || e.of != f {
+		e = eventOf(f)
+		o.last.Store(e)
+	}
+	return o.write(e.text)
+}
+
+func eventOf(f frame) *event {
 	name := "frame"
 	if f.eager {
 		name = "eager"
@@ -107,14 +125,14 @@ func (o writer) send(f frame) error {
 		b.WriteString("id: " + id + "\n")
 	}
 	b.WriteString("event: " + name + "\ndata: " + f.text + "\n\n")
-	return o.write(b.String())
+	return &event{of: f, text: []byte(b.String())}
 }
 
-func (o writer) write(text string) error {
+func (o writer) write(text []byte) error {
 	if err := o.control.SetWriteDeadline(o.now().Add(slow)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
-	if _, err := o.w.Write([]byte(text)); err != nil {
+	if _, err := o.w.Write(text); err != nil {
 		return err
 	}
 	return o.control.Flush()

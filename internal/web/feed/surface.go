@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/fault"
@@ -62,6 +63,7 @@ type Surface struct {
 	Config
 	mu     sync.Mutex
 	zipped zipped // the last snapshot that was compressed
+	event  atomic.Pointer[event]
 }
 
 // New returns a surface.
