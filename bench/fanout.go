@@ -7,7 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -29,8 +31,9 @@ func fanoutSuites() []suite {
 }
 
 const (
-	fanoutRevokes = 100
+	fanoutRevokes = 150
 	fanoutEvery   = 200 * time.Millisecond // 5 a second
+	fanoutIdle    = 5 * time.Second
 )
 
 func fanout(n int, report func(figure)) error {
@@ -58,8 +61,12 @@ func fanout(n int, report func(figure)) error {
 	if err != nil {
 		return err
 	}
-	time.Sleep(5 * time.Second)
+	time.Sleep(fanoutIdle)
 	before, err := w.cpu()
+	if err != nil {
+		return err
+	}
+	others, err := othersCPU(w)
 	if err != nil {
 		return err
 	}
@@ -78,6 +85,10 @@ func fanout(n int, report func(figure)) error {
 	if err != nil {
 		return err
 	}
+	othersAfter, err := othersCPU(w)
+	if err != nil {
+		return err
+	}
 	full, err := w.rss()
 	if err != nil {
 		return err
@@ -85,16 +96,44 @@ func fanout(n int, report func(figure)) error {
 	slices.Sort(took)
 	row := fmt.Sprintf("feed to %d verifiers, ", n)
 	ms := func(part float64) float64 { return took[int(part*float64(len(took)-1))].Seconds() * 1000 }
-	budget := map[int]string{100: "budget p99 50 ms", 1000: "budget p99 100 ms"}[n]
+	budget := map[int]float64{100: 50, 1000: 100}[n]
 	report(figure{row + "last refuses, p50", ms(0.5), "ms", "", len(took)})
-	report(figure{row + "last refuses, p99", ms(0.99), "ms", budget, len(took)})
+	report(figure{row + "last refuses, p99", ms(0.99), "ms", "", len(took)}.atMost(budget))
+	report(figure{row + "others on the machine meanwhile", max(0, (othersAfter-others).Seconds()/wall.Seconds()), "cores", "", 1})
 	report(figure{row + "slowest", ms(1), "ms", "", len(took)})
-	report(figure{row + "server, nothing revoked", (before - idle).Seconds() / 5, "cores", "", 1})
-	report(figure{row + "server, 5 revokes/s", (after - before).Seconds() / wall.Seconds(), "cores", "", 1})
+	rest, busy := (before-idle).Seconds()/fanoutIdle.Seconds(), (after-before).Seconds()/wall.Seconds()
+	report(figure{row + "server, nothing revoked", rest, "cores", "", 1})
+	report(figure{row + "server, 5 revokes/s", busy, "cores", "", 1})
+	delivered := float64(len(took)) * float64(n)
+	report(figure{row + "server, one revocation to one verifier", (busy - rest) * wall.Seconds() / delivered * 1e6, "us CPU", "", len(took) * n})
 	if n >= 1000 { // of fewer it is lost among what the server needs anyway
 		report(figure{row + "server memory each", (full - empty) * 1024 / float64(n), "KiB", "", 1})
 	}
 	return nil
+}
+
+// othersCPU is the CPU time of whatever is neither this process nor the server: where
+// it is much, times are not Wafer's. The kernel counts the whole by ticks: a few hundredths
+// of a core are nothing.
+func othersCPU(w *process) (time.Duration, error) {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	var busy time.Duration
+	for i, text := range strings.Fields(line)[1:] {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return 0, err
+		}
+		// The 4th and the 5th are idle; from the 9th on it is guests, counted before.
+		if i != 3 && i != 4 && i < 8 {
+			busy += time.Duration(n) * 10 * time.Millisecond
+		}
+	}
+	theirs, err := w.cpu()
+	return busy - theirs - cpu(), err
 }
 
 // followers starts feeds and waits until all have a lease.

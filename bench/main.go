@@ -23,6 +23,21 @@ type figure struct {
 	N     int     `json:"n"`
 }
 
+// atMost says in a figure what its budget is, and whether it was met.
+func (f figure) atMost(budget float64) figure { return f.judged("<=", budget, f.Value <= budget) }
+
+// atLeast is atMost for figures of which more is better.
+func (f figure) atLeast(budget float64) figure { return f.judged(">=", budget, f.Value >= budget) }
+
+func (f figure) judged(sign string, budget float64, met bool) figure {
+	verdict := "MISSED"
+	if met {
+		verdict = "met"
+	}
+	f.Floor = strings.TrimPrefix(fmt.Sprintf("%s; budget %s %g: %s", f.Floor, sign, budget, verdict), "; ")
+	return f
+}
+
 // suite is a group of rows that are measured together, interleaved.
 type suite struct {
 	name string
@@ -61,7 +76,7 @@ func main() {
 }
 
 func suites() []suite {
-	return slices.Concat(joseSuites(), serverSuites(), sessionSuites(), guardedSuites(), fanoutSuites())
+	return slices.Concat(joseSuites(), serverSuites(), sessionSuites(), guardedSuites(), firstSightSuites(), setSuites(), fanoutSuites())
 }
 
 func fail(err error) {
@@ -90,8 +105,21 @@ const rounds = 7
 // CPU nanoseconds of one call of each. Interleaving and medians keep what else
 // the machine does out of the ratio.
 func race(all []contender) (map[string]float64, error) {
+	times, err := laps(rounds, all)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]float64{}
+	for name, t := range times {
+		out[name] = median(t)
+	}
+	return out, nil
+}
+
+// laps is race with each round's time. Those of one round are neighbors in time.
+func laps(n int, all []contender) (map[string][]float64, error) {
 	times := map[string][]float64{}
-	for round := range rounds + 1 {
+	for round := range n + 1 {
 		for _, c := range all {
 			ns, err := cpuPerCall(c.do)
 			if err != nil {
@@ -102,11 +130,16 @@ func race(all []contender) (map[string]float64, error) {
 			}
 		}
 	}
-	out := map[string]float64{}
-	for name, t := range times {
-		out[name] = median(t)
+	return times, nil
+}
+
+// ratio is the median of a's part of b, round by round.
+func ratio(a, b []float64) float64 {
+	parts := make([]float64, len(a))
+	for i := range a {
+		parts[i] = a[i] / b[i]
 	}
-	return out, nil
+	return median(parts)
 }
 
 // cpuPerCall repeats do for about 60 ms and returns CPU nanoseconds a call, user
