@@ -14,6 +14,7 @@ type User struct {
 	Login             string // as the person wrote it, for showing
 	Canonical         string // limit.Canonical(Login): unique, the key of look-ups and counters
 	Name              string // for showing; may be empty
+	Profile           Profile
 	PasswordHash      string // PHC string or an imported form; "" means no password
 	PasswordChangedAt time.Time
 	Roles             []string // role ids, sorted, no duplicates

@@ -38,7 +38,7 @@ func (s *Service) AddAPI(ctx context.Context, by By, a api.API) (api.API, error)
 }
 
 func (s *Service) newAPI(a api.API) (api.API, error) {
-	if s.apiID(a.ID) == api.Management {
+	if api.BuiltIn(s.apiID(a.ID)) {
 		return api.API{}, fault.New(fault.Conflict, "The management API is built in.")
 	}
 	if a.ID == s.Issuer {
@@ -114,24 +114,32 @@ func (s *Service) editedAPI(ctx context.Context, by By, old api.API, e APIEdit) 
 	if err := next.Check(); err != nil {
 		return api.API{}, err
 	}
-	if old.ID != api.Management {
-		return next, nil
+	return next, mayBe(old, next)
+}
+
+// mayBe refuses what a built-in API cannot become.
+func mayBe(old, next api.API) error {
+	switch {
+	case !api.BuiltIn(old.ID):
+		return nil
+	case next.Token.Alg.Symmetric():
+		// Whoever reads an HMAC secret can mint: here that would be every power there is.
+		return fault.New(fault.Invalid, "API "+old.ID+" is built in: its algorithm is not HMAC.")
+	case !slices.Equal(next.Scopes, old.Scopes):
+		return fault.New(fault.Invalid, "API "+old.ID+" is built in: it keeps its scopes.")
+	case next.Token.Format == api.JWE:
+		return fault.New(fault.Invalid, "API "+old.ID+" is built in: the server reads its tokens, so their format is not jwe.")
+	case old.ID == api.Management && (next.Disabled || next.Token.Format != api.JWT):
+		return fault.New(fault.Invalid, "API "+old.ID+" is built in: it stays enabled, with format jwt.")
 	}
-	// Whoever reads an HMAC secret can mint: here that would be every power there is.
-	if next.Token.Alg.Symmetric() {
-		return api.API{}, fault.New(fault.Invalid, "The management API is built in: its algorithm is not HMAC.")
-	}
-	if next.Disabled || next.Token.Format != api.JWT || !slices.Equal(next.Scopes, old.Scopes) {
-		return api.API{}, fault.New(fault.Invalid, "The management API is built in: it stays enabled, with its scopes and with format jwt.")
-	}
-	return next, nil
+	return nil
 }
 
 // RemoveAPI removes an API, takes back every token for it, and takes it from the
 // clients and roles that name it. The built-in API is fault.Conflict.
 func (s *Service) RemoveAPI(ctx context.Context, by By, id string) error {
-	if s.apiID(id) == api.Management {
-		return fault.New(fault.Conflict, "The management API is built in. It cannot be removed.")
+	if api.BuiltIn(s.apiID(id)) {
+		return fault.New(fault.Conflict, "This API is built in. It cannot be removed.")
 	}
 	for range attempts {
 		old, err := s.findAPI(ctx, id)

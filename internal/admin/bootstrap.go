@@ -10,6 +10,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/audit"
 	"github.com/wafer-auth/wafer/internal/fault"
+	"github.com/wafer-auth/wafer/internal/oidc"
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/role"
@@ -22,8 +23,10 @@ func bySystem() By { return By{Actor: audit.BySystem, All: true} }
 // Seed sees to it that the management API, with all scopes and a key, and the
 // admin role are there. Any number of nodes may call it at once.
 func (s *Service) Seed(ctx context.Context) error {
-	if err := s.seedAPI(ctx); err != nil {
-		return err
+	for _, a := range s.builtInAPIs() {
+		if err := s.seedAPI(ctx, a); err != nil {
+			return err
+		}
 	}
 	_, found, err := s.Store.RoleByID(ctx, account.AdminRole)
 	if err != nil || found {
@@ -39,34 +42,43 @@ func (s *Service) Seed(ctx context.Context) error {
 	return wrap(err, "add admin role")
 }
 
-func (s *Service) seedAPI(ctx context.Context) error {
+// seedAPI sees to it that a built-in API is there with the scopes of this release,
+// and has a key.
+func (s *Service) seedAPI(ctx context.Context, want api.API) error {
 	for range attempts {
-		old, found, err := s.Store.APIByID(ctx, api.Management)
+		old, found, err := s.Store.APIByID(ctx, want.ID)
 		if err != nil {
-			return fmt.Errorf("find management API: %w", err)
+			return fmt.Errorf("find built-in API: %w", err)
 		}
-		if found && slices.Equal(old.Scopes, api.ManagementScopes) {
+		if found && slices.Equal(old.Scopes, want.Scopes) {
 			return s.Keys.Ensure(ctx, old)
 		}
-		now := s.Now()
 		if found { // of an earlier release, with fewer scopes
-			old.Scopes, old.UpdatedAt = slices.Clone(api.ManagementScopes), now
+			old.Scopes, old.UpdatedAt = want.Scopes, want.UpdatedAt
 			_, err = s.Store.ChangeAPI(ctx, old, revoke.Effects{Audit: s.events(bySystem(), "api.edit", old.ID, []string{"built-in scopes"})})
 		} else {
-			err = s.Store.AddAPI(ctx, s.managementAPI(now), revoke.Effects{Audit: s.events(bySystem(), "api.add", api.Management, []string{"built in"})})
+			err = s.Store.AddAPI(ctx, want, revoke.Effects{Audit: s.events(bySystem(), "api.add", want.ID, []string{"built in"})})
 		}
 		if err != nil && !fault.Is(err, fault.Conflict) {
-			return fmt.Errorf("write management API: %w", err)
+			return fmt.Errorf("write built-in API: %w", err)
 		}
 	}
 	return errOvertaken
 }
 
-func (s *Service) managementAPI(now time.Time) api.API {
-	return api.API{
-		ID: api.Management, Name: "Management", Token: api.Token{Alg: jose.EdDSA}, Scopes: slices.Clone(api.ManagementScopes),
-		Stale: api.Strict, CreatedAt: now, UpdatedAt: now, Version: 1,
-	}.WithDefaults()
+// builtInAPIs are the APIs of the server itself.
+func (s *Service) builtInAPIs() []api.API {
+	now := s.Now()
+	made := func(id, name string, scopes []string, stale api.Stale) api.API {
+		return api.API{
+			ID: id, Name: name, Token: api.Token{Alg: jose.EdDSA}, Scopes: slices.Clone(scopes), Stale: stale,
+			CreatedAt: now, UpdatedAt: now, Version: 1,
+		}.WithDefaults()
+	}
+	return []api.API{
+		made(api.Management, "Management", api.ManagementScopes, api.Strict),
+		made(api.Userinfo, "Who you are", oidc.IdentityScopes, api.Strict),
+	}
 }
 
 // BootstrapFor is how long a one-time administrator token is good.

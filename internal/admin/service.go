@@ -100,14 +100,9 @@ func (s *Service) entry(kind revoke.Kind, key, reason string) revoke.Entry {
 	return revoke.New(kind, key, reason, s.Now())
 }
 
-// apiID takes the audience of the built-in API for its name, so that no other
-// API can have that audience.
-func (s *Service) apiID(id string) string {
-	if id == s.Issuer+api.ManagementPath {
-		return api.Management
-	}
-	return id
-}
+// apiID takes the audience of a built-in API for its name, so that no other API
+// can have that audience.
+func (s *Service) apiID(id string) string { return api.Named(s.Issuer, id) }
 
 // world is the APIs and roles that a change may name: those in the store, and
 // over them those that the same declared set-up brings.

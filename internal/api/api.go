@@ -18,6 +18,18 @@ const (
 	ManagementPath = "/api/v1"
 )
 
+// Userinfo is the id of the built-in API that tells applications who somebody is
+// (OpenID Connect Core section 5.3). Its audience is the issuer followed by
+// UserinfoPath. Its scopes are those of package oidc, and need no role: they are
+// about the person alone.
+const (
+	Userinfo     = "userinfo"
+	UserinfoPath = "/oauth/userinfo"
+)
+
+// BuiltIn reports whether id names an API of the server itself.
+func BuiltIn(id string) bool { return id == Management || id == Userinfo }
+
 // ManagementScopes are the scopes of the built-in API.
 var ManagementScopes = []string{
 	"apis:read", "apis:write", "audit:read", "clients:read", "clients:write", "feed:read", "keys:read", "keys:write",
@@ -84,10 +96,25 @@ type API struct {
 
 // Audience returns what stands in aud for this API.
 func (a API) Audience(issuer string) string {
-	if a.ID == Management {
+	switch a.ID {
+	case Management:
 		return issuer + ManagementPath
+	case Userinfo:
+		return issuer + UserinfoPath
 	}
 	return a.ID
+}
+
+// Named returns the id of the API that goes by a name: its id, or the audience of a
+// built-in one.
+func Named(issuer, name string) string {
+	switch name {
+	case issuer + ManagementPath:
+		return Management
+	case issuer + UserinfoPath:
+		return Userinfo
+	}
+	return name
 }
 
 // Has reports whether the API knows the scope.
@@ -115,7 +142,7 @@ func (a API) WithDefaults() API {
 
 // Check returns nil, or a fault naming the first thing wrong with the API.
 func (a API) Check() error {
-	if a.ID != Management {
+	if !BuiltIn(a.ID) {
 		u, err := url.Parse(a.ID)
 		if err != nil || !u.IsAbs() || strings.ContainsAny(a.ID, "# \t\r\n") || len(a.ID) > 200 {
 			return a.invalid("the id is the audience: an absolute URI without fragment (RFC 8707), at most 200 characters")

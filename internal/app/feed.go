@@ -62,27 +62,33 @@ func nodeName() string {
 	return fmt.Sprintf("%s/%d", host, os.Getpid())
 }
 
-// builtIn are the keys that sign what is for no API: the feed's, and the one for
-// other parties once it was needed.
+// builtIn are the keys that sign what is for no API: the feed's, and those for other
+// parties once they were needed.
 func (a *App) builtIn() []api.API {
 	all := []api.API{keyring.BuiltIn(keyring.ForFeed)}
-	if _, ok := a.ring.Signer(keyring.ForEvents); ok {
-		all = append(all, keyring.BuiltIn(keyring.ForEvents))
+	for _, alg := range keyring.IssuerAlgs {
+		if _, ok := a.ring.Signer(keyring.ForIssuer(alg)); ok {
+			all = append(all, keyring.BuiltIn(keyring.ForIssuer(alg)))
+		}
 	}
 	return all
 }
 
-// eventsKey returns the key that signs what other parties read. It is made when it
+// eventsKey returns the key that signs logout tokens and security events.
+func (a *App) eventsKey() (*jose.Key, bool) { return a.issuerKey(jose.RS256) }
+
+// issuerKey returns the key that signs what other parties read. It is made when it
 // is first needed: an RSA key takes a while.
-func (a *App) eventsKey() (*jose.Key, bool) {
-	if key, ok := a.ring.Signer(keyring.ForEvents); ok {
+func (a *App) issuerKey(alg jose.Algorithm) (*jose.Key, bool) {
+	name := keyring.ForIssuer(alg)
+	if key, ok := a.ring.Signer(name); ok {
 		return key, true
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := a.ring.Ensure(ctx, keyring.BuiltIn(keyring.ForEvents)); err != nil {
-		a.log.Error("make the key for other parties", "error", err)
+	if err := a.ring.Ensure(ctx, keyring.BuiltIn(name)); err != nil {
+		a.log.Error("make the key for other parties", "alg", alg, "error", err)
 		return nil, false
 	}
-	return a.ring.Signer(keyring.ForEvents)
+	return a.ring.Signer(name)
 }

@@ -202,9 +202,13 @@ func (a *App) purge(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("purge sessions: %w", err)
 	}
-	for n := step; n == step; {
-		if n, err = a.store.PurgeTokens(ctx, now, step); err != nil {
-			return fmt.Errorf("purge tokens: %w", err)
+	for what, some := range map[string]func(context.Context, time.Time, int) (int, error){
+		"tokens": a.store.PurgeTokens, "tickets": a.store.PurgeTickets,
+	} {
+		for n := step; n == step; {
+			if n, err = some(ctx, now, step); err != nil {
+				return fmt.Errorf("purge %s: %w", what, err)
+			}
 		}
 	}
 	if _, err := a.store.PurgeRevocations(ctx, now); err != nil {

@@ -25,10 +25,13 @@ const (
 	AuthorizationCode = "authorization_code"
 	RefreshToken      = "refresh_token"
 	ClientCredentials = "client_credentials"
+	DeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
+	JWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	TokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange"
 )
 
 // GrantTypes lists every grant type that a client may be given.
-var GrantTypes = []string{AuthorizationCode, ClientCredentials, RefreshToken}
+var GrantTypes = []string{AuthorizationCode, ClientCredentials, RefreshToken, DeviceCode, JWTBearer, TokenExchange}
 
 // Client is one registered application.
 type Client struct {
@@ -43,6 +46,17 @@ type Client struct {
 	APIs         map[string][]string // API id -> scopes; {"*"} is every scope of the API
 	Serves       []string            // ids of the APIs it is the service of: it may introspect their credentials only; empty: any
 	Bind         bound.Policy        // what the sessions it starts, and their tokens, are bound to
+
+	// OldSecretHash still counts until OldSecretUntil, so that a service can be given
+	// the next secret while it runs with the last one. Zero: there is none.
+	OldSecretHash  opaque.Digest
+	OldSecretUntil time.Time
+
+	OAuth  OAuth  // how it speaks the protocols; the zero value is a plain OAuth 2.1 client
+	Source Source // who registered it
+	// RegistrationHash is of the token by which a client that registered itself
+	// reads and changes its registration (RFC 7592); zero for others.
+	RegistrationHash opaque.Digest
 
 	BackchannelLogoutURI     string // where it is told that a session it took part in has ended; "" for nowhere
 	BackchannelLogoutSession bool   // it can do nothing with a notice that names no session
@@ -84,6 +98,9 @@ func (c Client) Check() error {
 	if err := c.checkBackchannel(); err != nil {
 		return err
 	}
+	if err := c.OAuth.check(c); err != nil {
+		return err
+	}
 	for what, mode := range map[string]bound.Mode{"network": c.Bind.Network, "device": c.Bind.Device} {
 		if mode.Check() != nil {
 			return invalid(c.ID, "bind."+what+" must be report, step-up or refuse")
@@ -100,9 +117,9 @@ func (c Client) Check() error {
 func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
 
 // isAPI reports whether id has the form of an API id: an audience (RFC 8707
-// section 2), or the name of the built-in API.
+// section 2), or the name of a built-in API.
 func isAPI(id string) bool {
-	if id == "management" {
+	if id == "management" || id == "userinfo" {
 		return true
 	}
 	u, err := url.Parse(id)

@@ -180,8 +180,5 @@ func (h *Hub) bound() time.Duration { return h.Lease + 3*h.Lease/rhoParts }
 
 // audience is what verifiers know an API by.
 func (h *Hub) audience(id string) string {
-	if id == api.Management {
-		return h.Issuer + api.ManagementPath
-	}
-	return id
+	return api.API{ID: id}.Audience(h.Issuer)
 }

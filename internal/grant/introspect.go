@@ -44,6 +44,9 @@ type Answer struct {
 	AMR       []string `json:"amr,omitempty"`
 	RSN       int64    `json:"rsn"`
 	Binding   string   `json:"bnd,omitempty"`
+
+	Confirm token.Confirmation `json:"cnf,omitzero"`
+	Actor   json.RawMessage    `json:"act,omitempty"`
 	// Of a session, in seconds: unused for Idle it ends, and use is to be told
 	// once in Touch. A service that goes on by itself must know both.
 	Idle  int64 `json:"idle,omitempty"`
@@ -91,10 +94,10 @@ func (s *Service) Introspect(ctx context.Context, caller client.Client, q Questi
 		}
 	}
 	return Answer{
-		Active: true, TokenType: "Bearer", Issuer: h.Issuer, Subject: h.Subject, Audience: h.Audience, ClientID: h.ClientID,
+		Active: true, TokenType: h.Confirm.TokenType(), Issuer: h.Issuer, Subject: h.Subject, Audience: h.Audience, ClientID: h.ClientID,
 		Scope: h.Scope, SessionID: h.SessionID, GrantID: h.GrantID, ID: h.ID, IssuedAt: h.IssuedAt.Unix(),
 		ExpiresAt: h.ExpiresAt.Unix(), AuthTime: unix(h.AuthTime), ACR: h.ACR, AMR: h.AMR, RSN: h.RSN,
-		Binding: h.Binding,
+		Binding: h.Binding, Confirm: h.Confirm, Actor: h.Actor,
 	}, nil
 }
 
@@ -117,14 +120,8 @@ func (s *Service) useUp(ctx context.Context, h held) (first bool, err error) {
 	return true, nil
 }
 
-// named is the id of the API that goes by a name: the management API has its
-// audience for another.
-func (s *Service) named(name string) string {
-	if name == s.Issuer+api.ManagementPath {
-		return api.Management
-	}
-	return name
-}
+// named is the id of the API that goes by a name.
+func (s *Service) named(name string) string { return api.Named(s.Issuer, name) }
 
 // aboutSession is how a service first learns of a cookie. Being asked about
 // counts as use.
@@ -170,10 +167,10 @@ func (s *Service) aboutRefresh(ctx context.Context, caller client.Client, text s
 		return Answer{}, fmt.Errorf("read state: %w", err)
 	}
 	g := st.Grant
-	if g == nil || g.ClientID != caller.ID || g.Gen != gen {
+	if g == nil || g.Pending() || g.ClientID != caller.ID || g.Gen != gen {
 		return Answer{}, nil
 	}
-	if _, refused := authorizeIssuance(st, byRefresh, nil, s.Now()); refused != nil {
+	if _, refused := authorizeIssuance(st, byRefresh, want{proved: true}, s.Now()); refused != nil {
 		return Answer{}, nil
 	}
 	return Answer{

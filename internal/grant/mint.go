@@ -2,20 +2,34 @@ package grant
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/api"
+	"github.com/wafer-auth/wafer/internal/oidc"
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/session"
 	"github.com/wafer-auth/wafer/internal/token"
 	"github.com/wafer-auth/wafer/verify/jose"
 )
 
-// mint makes the access token that authorizeIssuance allowed, in the shape its
-// API wants. It is called nowhere else but right after that gate.
-func (s *Service) mint(ctx context.Context, st State, scopes []string, now time.Time) (Tokens, error) {
-	a := s.claims(st, scopes, now)
+// minting is what authorizeIssuance allowed, and what else the token says.
+type minting struct {
+	scopes []string
+	proof  Proof
+	now    time.Time
+	actor  json.RawMessage // act, for a token exchange
+	within time.Time       // when not zero: the token does not outlive this
+	nonce  string          // of the authorization request, for the ID token
+}
+
+// mint makes the access token that authorizeIssuance allowed, in the shape its API
+// wants, and beside it the ID token when openid is among the scopes. It is called
+// nowhere else but right after that gate.
+func (s *Service) mint(ctx context.Context, st State, m minting) (Tokens, error) {
+	a := s.claims(st, m)
 	var key *jose.Key
 	if st.API.Token.Format != api.Opaque {
 		var ok bool
@@ -42,17 +56,24 @@ func (s *Service) mint(ctx context.Context, st State, scopes []string, now time.
 	if err != nil {
 		return Tokens{}, err
 	}
-	return Tokens{
-		AccessToken: text, TokenType: "Bearer", Scope: a.Scope,
+	out := Tokens{
+		AccessToken: text, TokenType: a.Confirm.TokenType(), Scope: a.Scope,
 		ExpiresIn: int(a.ExpiresAt.Sub(a.IssuedAt) / time.Second),
-	}, nil
+	}
+	if slices.Contains(m.scopes, oidc.OpenID) && st.User != nil {
+		if out.IDToken, err = s.idToken(st, m, text); err != nil {
+			return Tokens{}, err
+		}
+	}
+	return out, nil
 }
 
-func (s *Service) claims(st State, scopes []string, now time.Time) token.Access {
-	now = now.Truncate(time.Second)
+func (s *Service) claims(st State, m minting) token.Access {
+	now := m.now.Truncate(time.Second)
 	a := token.Access{
-		Issuer: s.Issuer, Subject: st.Client.ID, Audience: st.API.Audience(s.Issuer), ClientID: st.Client.ID, Scope: join(scopes),
+		Issuer: s.Issuer, Subject: st.Client.ID, Audience: st.API.Audience(s.Issuer), ClientID: st.Client.ID, Scope: join(m.scopes),
 		ID: opaque.ID(opaque.TokenID, now), IssuedAt: now, ExpiresAt: now.Add(s.lifetime(st.API)), RSN: st.RSN,
+		Confirm: token.Confirmation(m.proof), Actor: m.actor,
 	}
 	if st.User != nil {
 		a.Subject = st.User.ID
@@ -63,6 +84,9 @@ func (s *Service) claims(st State, scopes []string, now time.Time) token.Access 
 		if end := st.Session.ExpiresAt.Truncate(time.Second); a.ExpiresAt.After(end) {
 			a.ExpiresAt = end // no token outlives its session
 		}
+	}
+	if end := m.within.Truncate(time.Second); !m.within.IsZero() && a.ExpiresAt.After(end) {
+		a.ExpiresAt = end
 	}
 	if st.Grant != nil {
 		a.GrantID = st.Grant.ID

@@ -16,7 +16,8 @@ import (
 // RefreshAsk is a refresh token as presented.
 type RefreshAsk struct {
 	Token  string
-	Scopes []string   // a subset, to narrow this one access token; empty: as granted
+	Scopes []string // a subset, to narrow this one access token; empty: as granted
+	Proof  Proof
 	Seen   bound.Seen // where the caller is; for the audit log, and compared with what the session is bound to
 }
 
@@ -58,7 +59,7 @@ func (s *Service) Refresh(ctx context.Context, c client.Client, ask RefreshAsk) 
 		return Tokens{}, t.refused
 	}
 	s.Sessions.Touch(t.state.Session, now)
-	out, err := s.mint(ctx, t.state, t.scopes, now)
+	out, err := s.mint(ctx, t.state, minting{scopes: t.scopes, proof: ask.Proof, now: now})
 	if err != nil {
 		return Tokens{}, err
 	}
@@ -85,7 +86,11 @@ func (s *Service) decide(st State, c client.Client, in shown) (turn, Change) {
 	if in.gen != g.Gen && !s.isRace(*g, in) {
 		return ended, s.theft(*g, in)
 	}
-	scopes, refused := authorizeIssuance(st, byRefresh, in.ask.Scopes, in.now)
+	if refused := boundTo(*g, in.ask.Proof); refused != nil {
+		// The session lives: who has the token and not the key can do nothing with it.
+		return turn{refused: refused}, Change{Effects: revoke.Effects{Audit: []audit.Event{s.note(*g, in, "refresh.wrong_key", "")}}}
+	}
+	scopes, refused := authorizeIssuance(st, byRefresh, want{scopes: in.ask.Scopes, proof: in.ask.Proof}, in.now)
 	if refused != nil {
 		return turn{refused: refused}, Change{}
 	}
@@ -96,9 +101,12 @@ func (s *Service) decide(st State, c client.Client, in shown) (turn, Change) {
 	}
 	next := *g
 	ch := Change{Next: &next}
-	if in.gen == g.Gen {
+	switch {
+	case in.gen == g.Gen && st.Client.Rotates(g.Details.bound()):
 		next.Gen, next.RotatedAt, next.Replays = g.Gen+1, in.now, 0
-	} else {
+	case in.gen == g.Gen:
+		ch.Next = nil // only its client can use it: it stays as it is
+	default:
 		next.Replays++
 		apart := in.now.Sub(g.RotatedAt).Milliseconds()
 		ch.Effects.Audit = []audit.Event{s.note(*g, in, "refresh.race", fmt.Sprintf("same client, %d ms apart", apart))}
@@ -108,6 +116,15 @@ func (s *Service) decide(st State, c client.Client, in shown) (turn, Change) {
 		done.elsewhere = st.Session
 	}
 	return done, ch
+}
+
+// boundTo refuses a refresh token that is bound to a key which the caller did not
+// prove to hold (RFC 9449 section 5, RFC 8705 section 4).
+func boundTo(g Grant, p Proof) *Error {
+	if g.Details.JKT != "" && g.Details.JKT != p.JKT || g.Details.X5T != "" && g.Details.X5T != p.X5T {
+		return refuse(InvalidGrant, "The refresh token is bound to a key that the request does not prove.")
+	}
+	return nil
 }
 
 // elsewhere compares where a refresh token is shown with what its session is

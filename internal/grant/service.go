@@ -37,7 +37,7 @@ type Statuses interface {
 	End(ctx context.Context, r statuslist.Ref) error
 }
 
-// Config is what a Service is made of. All fields but the last four are needed.
+// Config is what a Service is made of. All fields down to Now are needed.
 type Config struct {
 	Store    Store
 	Log      Log
@@ -55,6 +55,11 @@ type Config struct {
 	// Statuses is for the tokens of APIs that want status lists. Without it those
 	// are not minted.
 	Statuses Statuses
+	// Codes makes and reads authorization codes. Without it there are none.
+	Codes token.CodeKey
+	// IssuerKey returns the key by which the issuer signs for its clients: ID tokens,
+	// userinfo, introspection. Without it those are not made.
+	IssuerKey func(alg jose.Algorithm) (*jose.Key, bool)
 }
 
 // Service hands out, looks into and takes back tokens.
@@ -81,7 +86,10 @@ type Ask struct {
 	ClientID string
 	API      string
 	Scopes   []string
+	Proof    Proof
 }
+
+func (a Ask) want() want { return want{scopes: a.Scopes, proof: a.Proof} }
 
 // Tokens is what is handed out (RFC 6749 section 5.1).
 type Tokens struct {
@@ -89,7 +97,10 @@ type Tokens struct {
 	TokenType    string `json:"token_type"`
 	ExpiresIn    int    `json:"expires_in"` // seconds
 	RefreshToken string `json:"refresh_token,omitempty"`
+	IDToken      string `json:"id_token,omitempty"`
 	Scope        string `json:"scope"`
+	// IssuedType says what a token exchange gave (RFC 8693 section 2.2.1).
+	IssuedType string `json:"issued_token_type,omitempty"`
 }
 
 // Credentials are how a client proves who it is.
@@ -129,12 +140,8 @@ func SecretCode(k *opaque.Key, clientID, secret string) opaque.Digest {
 
 // apiID resolves what a caller called an API.
 func (s *Service) apiID(ctx context.Context, ask Ask) (string, error) {
-	switch ask.API {
-	case s.Issuer + api.ManagementPath:
-		return api.Management, nil
-	case "":
-	default:
-		return ask.API, nil
+	if ask.API != "" {
+		return api.Named(s.Issuer, ask.API), nil
 	}
 	st, err := s.Store.Snapshot(ctx, Query{ClientID: ask.ClientID})
 	if err != nil {
@@ -164,11 +171,11 @@ func (s *Service) ClientCredentials(ctx context.Context, c client.Client, ask As
 		return Tokens{}, fmt.Errorf("read state: %w", err)
 	}
 	now := s.Now()
-	scopes, refused := authorizeIssuance(st, byClient, ask.Scopes, now)
+	scopes, refused := authorizeIssuance(st, byClient, ask.want(), now)
 	if refused != nil {
 		return Tokens{}, refused
 	}
-	return s.mint(ctx, st, scopes, now)
+	return s.mint(ctx, st, minting{scopes: scopes, proof: ask.Proof, now: now})
 }
 
 // Swap gives the holder of a session cookie a token for an API. It has no
@@ -189,12 +196,12 @@ func (s *Service) Swap(ctx context.Context, secret string, ask Ask) (Tokens, err
 	if st.Session == nil || !st.Session.Live(now) {
 		return Tokens{}, session.ErrGone
 	}
-	scopes, refused := authorizeIssuance(st, bySwap, ask.Scopes, now)
+	scopes, refused := authorizeIssuance(st, bySwap, ask.want(), now)
 	if refused != nil {
 		return Tokens{}, refused
 	}
 	s.Sessions.Touch(st.Session, now)
-	return s.mint(ctx, st, scopes, now)
+	return s.mint(ctx, st, minting{scopes: scopes, proof: ask.Proof, now: now})
 }
 
 // SignIn starts a session for a user who has just proved who they are, and opens
@@ -218,7 +225,7 @@ func (s *Service) SignIn(ctx context.Context, u account.User, l session.Login, a
 	now := s.Now()
 	later := now.Add(time.Minute)
 	st.Session = &session.Session{UserID: u.ID, IdleUntil: later, ExpiresAt: later} // as it will be
-	if _, refused := authorizeIssuance(st, bySignIn, ask.Scopes, now); refused != nil {
+	if _, refused := authorizeIssuance(st, bySignIn, ask.want(), now); refused != nil {
 		return none(refused)
 	}
 	l.UserID, l.ClientID, l.Bind = u.ID, ask.ClientID, st.Client.Bind
@@ -241,12 +248,12 @@ func (s *Service) open(ctx context.Context, sess session.Session, ask Ask, apiID
 		return Tokens{}, fmt.Errorf("read state: %w", err)
 	}
 	now := s.Now()
-	scopes, refused := authorizeIssuance(st, bySignIn, ask.Scopes, now)
+	scopes, refused := authorizeIssuance(st, bySignIn, ask.want(), now)
 	if refused != nil {
 		return Tokens{}, refused
 	}
 	if !st.Client.MayUse(client.RefreshToken) {
-		return s.mint(ctx, st, scopes, now)
+		return s.mint(ctx, st, minting{scopes: scopes, proof: ask.Proof, now: now})
 	}
 	st.Grant = &Grant{
 		ID: opaque.ID(opaque.GrantID, now), SessionID: sess.ID, UserID: sess.UserID, ClientID: ask.ClientID, APIID: apiID,
@@ -261,7 +268,7 @@ func (s *Service) open(ctx context.Context, sess session.Session, ask Ask, apiID
 	if !added {
 		return Tokens{}, session.ErrGone
 	}
-	t, err := s.mint(ctx, st, scopes, now)
+	t, err := s.mint(ctx, st, minting{scopes: scopes, proof: ask.Proof, now: now})
 	if err != nil {
 		return Tokens{}, err
 	}

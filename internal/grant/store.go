@@ -7,6 +7,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/account"
 	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/client"
+	"github.com/wafer-auth/wafer/internal/oidc"
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/role"
@@ -23,9 +24,29 @@ type Grant struct {
 	Scopes    []string // as granted; each refresh narrows to what is still allowed
 	CreatedAt time.Time
 	ExpiresAt time.Time // absolute: no refresh moves it (R5)
-	Gen       uint32    // the current generation (R1), 1 at first
+	Gen       uint32    // the current generation (R1), 1 at first; 0 while there is a code and nothing else
 	RotatedAt time.Time // when Gen became current
 	Replays   int       // how often the previous generation came again within the window
+	Details   Details
+}
+
+// Pending reports whether the grant is a code that was not exchanged yet.
+func (g Grant) Pending() bool { return g.Gen == 0 }
+
+// Details is what a grant keeps of the request that opened it. The zero value is
+// that of a grant which a sign-in opened.
+type Details struct {
+	// What the exchange of the code must show (RFC 6749 section 4.1.3, RFC 7636).
+	RedirectURI  string `json:"redirect_uri,omitempty"`
+	RedirectSent bool   `json:"redirect_sent,omitempty"` // the request named it
+	Challenge    string `json:"code_challenge,omitempty"`
+	CodeJKT      string `json:"code_jkt,omitempty"` // dpop_jkt of the request
+
+	Nonce  string       `json:"nonce,omitempty"`
+	Claims *oidc.Claims `json:"claims,omitempty"`
+	// What refreshing must show: the key that the family is bound to.
+	JKT string `json:"jkt,omitempty"` // thumbprint of a DPoP key (RFC 9449 section 5)
+	X5T string `json:"x5t,omitempty"` // thumbprint of a certificate (RFC 8705 section 3)
 }
 
 // AccessToken is an opaque access token as stored.
@@ -65,9 +86,14 @@ type Query struct {
 	GrantID       string
 }
 
+// bound reports whether the family is bound to a key.
+func (d Details) bound() bool { return d.JKT != "" || d.X5T != "" }
+
 // Change is what a decision makes of a grant.
 type Change struct {
-	Next    *Grant // Scopes, Gen, RotatedAt and Replays to write; nil leaves them, and nothing else ever changes
+	// Next has the Scopes, Gen, RotatedAt and Replays to write, and of a grant that was
+	// pending also ExpiresAt and Details; nil leaves them. Nothing else ever changes.
+	Next    *Grant
 	Effects revoke.Effects
 }
 

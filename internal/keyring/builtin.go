@@ -17,11 +17,26 @@ const (
 	ForEvents = "issuer"
 )
 
+// ForIssuer is the name under which the issuer signs for its clients with an
+// algorithm: ID tokens, answers of userinfo and introspection. Its keys stand in the
+// issuer's key set.
+func ForIssuer(alg jose.Algorithm) string {
+	if alg == jose.RS256 {
+		return ForEvents
+	}
+	return ForEvents + "-" + string(alg)
+}
+
+// IssuerAlgs are the algorithms that the issuer can sign with for its clients.
+var IssuerAlgs = []jose.Algorithm{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
+
 // BuiltIn is what Ensure and Tick have to be given for a name above.
 func BuiltIn(name string) api.API {
 	a := api.API{ID: name, Token: api.Token{Format: api.JWT, Alg: jose.EdDSA}}
-	if name == ForEvents {
-		a.Token.Alg = jose.RS256 // what every relying party and receiver can check
+	for _, alg := range IssuerAlgs { // RS256 is what every relying party and receiver can check
+		if name == ForIssuer(alg) {
+			a.Token.Alg = alg
+		}
 	}
 	return a
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/wafer-auth/wafer/internal/admin"
 	"github.com/wafer-auth/wafer/internal/audit"
+	"github.com/wafer-auth/wafer/internal/consent"
 	"github.com/wafer-auth/wafer/internal/feed"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/keyring"
@@ -14,6 +15,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/session"
 	"github.com/wafer-auth/wafer/internal/signin"
 	"github.com/wafer-auth/wafer/internal/statuslist"
+	"github.com/wafer-auth/wafer/internal/ticket"
 )
 
 // Store is one backend. Every method is atomic, durable when it returns nil,
@@ -28,6 +30,7 @@ type Store interface {
 	admin.RoleStore
 	admin.SetupStore
 	audit.Store
+	consent.Store
 	feed.Store
 	grant.Store
 	keyring.Store
@@ -37,6 +40,7 @@ type Store interface {
 	session.Store
 	signin.Store
 	statuslist.Store
+	ticket.Store
 
 	// Ping reports whether the store can be read and written.
 	Ping(ctx context.Context) error

@@ -31,6 +31,27 @@ type Access struct {
 	RSN       int64  // position of the revocation log the token was minted at
 	Binding   string // bnd: what the session is bound to, as package bound writes it
 	Status    Status // where its status is found; the zero value is nowhere
+	Confirm   Confirmation
+	Actor     json.RawMessage // act: who acts for the subject (RFC 8693 section 4.1); nil for nobody
+}
+
+// Confirmation is the key that whoever shows a token must hold (cnf, RFC 7800). The
+// zero value is none: the token is a bearer token.
+type Confirmation struct {
+	JKT string `json:"jkt,omitempty"`      // thumbprint of a DPoP key (RFC 9449 section 6)
+	X5T string `json:"x5t#S256,omitempty"` // thumbprint of a certificate (RFC 8705 section 3.1)
+}
+
+// IsZero reports whether there is none.
+func (c Confirmation) IsZero() bool { return c == Confirmation{} }
+
+// TokenType is what the token response calls a token so confirmed (RFC 9449 section
+// 5): with a certificate it stays a bearer token by name.
+func (c Confirmation) TokenType() string {
+	if c.JKT != "" {
+		return "DPoP"
+	}
+	return "Bearer"
 }
 
 // Status is a place in a status list (draft-ietf-oauth-status-list-20 section
@@ -62,6 +83,9 @@ type claims struct {
 	AMR       []string `json:"amr,omitempty"`
 	Binding   string   `json:"bnd,omitempty"`
 	Status    *status  `json:"status,omitempty"`
+
+	Confirm Confirmation    `json:"cnf,omitzero"`
+	Actor   json.RawMessage `json:"act,omitempty"`
 }
 
 type status struct {
@@ -78,7 +102,7 @@ func (a Access) Claims() ([]byte, error) {
 	c := claims{
 		Issuer: a.Issuer, Subject: a.Subject, Audience: a.Audience, ExpiresAt: a.ExpiresAt.Unix(), IssuedAt: a.IssuedAt.Unix(),
 		ID: a.ID, ClientID: a.ClientID, Scope: a.Scope, SessionID: a.SessionID, GrantID: a.GrantID, RSN: a.RSN, ACR: a.ACR, AMR: a.AMR,
-		Binding: a.Binding,
+		Binding: a.Binding, Confirm: a.Confirm, Actor: a.Actor,
 	}
 	if !a.AuthTime.IsZero() {
 		c.AuthTime = a.AuthTime.Unix()
@@ -104,6 +128,7 @@ func ParseClaims(b []byte) (Access, error) {
 		Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience, ClientID: c.ClientID, Scope: c.Scope, SessionID: c.SessionID,
 		GrantID: c.GrantID, ID: c.ID, IssuedAt: time.Unix(c.IssuedAt, 0), ExpiresAt: time.Unix(c.ExpiresAt, 0),
 		ACR: c.ACR, AMR: c.AMR, RSN: c.RSN, Binding: c.Binding,
+		Confirm: c.Confirm, Actor: c.Actor,
 	}
 	if c.AuthTime != 0 {
 		a.AuthTime = time.Unix(c.AuthTime, 0)

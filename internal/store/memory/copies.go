@@ -9,26 +9,31 @@ import (
 	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/audit"
 	"github.com/wafer-auth/wafer/internal/client"
+	"github.com/wafer-auth/wafer/internal/consent"
 	"github.com/wafer-auth/wafer/internal/feed"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/keyring"
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/role"
 	"github.com/wafer-auth/wafer/internal/session"
+	"github.com/wafer-auth/wafer/internal/ticket"
 )
 
 // Every value is copied on its way in and on its way out, so that what a caller
 // does to it stays with the caller.
 
 func userCopy(u account.User) account.User {
-	u.Roles = slices.Clone(u.Roles)
+	u.Roles, u.Profile = slices.Clone(u.Roles), u.Profile.Clone()
 	u.PasswordChangedAt, u.CreatedAt, u.UpdatedAt = when(u.PasswordChangedAt), when(u.CreatedAt), when(u.UpdatedAt)
 	return u
 }
 
 func clientCopy(c client.Client) client.Client {
 	c.RedirectURIs, c.Origins, c.Grants = slices.Clone(c.RedirectURIs), slices.Clone(c.Origins), slices.Clone(c.Grants)
-	c.APIs, c.Serves = scopesCopy(c.APIs), slices.Clone(c.Serves)
+	c.APIs, c.Serves, c.OAuth = scopesCopy(c.APIs), slices.Clone(c.Serves), c.OAuth.Clone()
+	if !c.OldSecretUntil.IsZero() {
+		c.OldSecretUntil = when(c.OldSecretUntil)
+	}
 	c.CreatedAt, c.UpdatedAt = when(c.CreatedAt), when(c.UpdatedAt)
 	return c
 }
@@ -67,8 +72,23 @@ func sessionCopy(s session.Session) session.Session {
 
 func grantCopy(g grant.Grant) grant.Grant {
 	g.Scopes = slices.Clone(g.Scopes)
+	if g.Details.Claims != nil {
+		c := *g.Details.Claims
+		g.Details.Claims = &c
+	}
 	g.CreatedAt, g.ExpiresAt, g.RotatedAt = when(g.CreatedAt), when(g.ExpiresAt), when(g.RotatedAt)
 	return g
+}
+
+func ticketCopy(t ticket.Ticket) ticket.Ticket {
+	t.Body, t.ExpiresAt = bytes.Clone(t.Body), when(t.ExpiresAt)
+	return t
+}
+
+func consentCopy(c consent.Consent) consent.Consent {
+	c.Scopes = slices.Clone(c.Scopes)
+	c.GivenAt, c.UpdatedAt = when(c.GivenAt), when(c.UpdatedAt)
+	return c
 }
 
 func tokenCopy(t grant.AccessToken) grant.AccessToken {

@@ -97,6 +97,9 @@ func (m *Store) changeGrant(grantID string, decide func(grant.State) grant.Chang
 	g, found := m.grants[grantID]
 	if found && ch.Next != nil {
 		g.Scopes, g.Gen, g.RotatedAt, g.Replays = ch.Next.Scopes, ch.Next.Gen, ch.Next.RotatedAt, ch.Next.Replays
+		if m.grants[grantID].Pending() {
+			g.ExpiresAt, g.Details = ch.Next.ExpiresAt, ch.Next.Details
+		}
 		m.grants[grantID] = grantCopy(g)
 	}
 	m.apply(ch.Effects)

@@ -11,6 +11,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/audit"
 	"github.com/wafer-auth/wafer/internal/client"
+	"github.com/wafer-auth/wafer/internal/consent"
 	"github.com/wafer-auth/wafer/internal/fault"
 	"github.com/wafer-auth/wafer/internal/feed"
 	"github.com/wafer-auth/wafer/internal/grant"
@@ -21,6 +22,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/role"
 	"github.com/wafer-auth/wafer/internal/session"
 	"github.com/wafer-auth/wafer/internal/store"
+	"github.com/wafer-auth/wafer/internal/ticket"
 )
 
 var _ store.Store = (*Store)(nil)
@@ -49,6 +51,8 @@ type Store struct {
 	tokens   map[opaque.Digest]grant.AccessToken
 	keys     map[string]keyring.Record
 	counters map[string]limit.Counter
+	tickets  map[ticketKey]ticket.Ticket
+	consents map[consentKey]consent.Consent
 
 	log    []revoke.Recorded // what was not purged
 	head   int64
@@ -73,7 +77,7 @@ func New() *Store {
 
 		settings: map[string]string{}, sessions: map[string]session.Session{}, secrets: map[opaque.Digest]string{}, leaving: map[string]bool{},
 		grants: map[string]grant.Grant{}, tokens: map[opaque.Digest]grant.AccessToken{}, keys: map[string]keyring.Record{},
-		counters: map[string]limit.Counter{},
+		counters: map[string]limit.Counter{}, tickets: map[ticketKey]ticket.Ticket{}, consents: map[consentKey]consent.Consent{},
 
 		epoch: 1, verifiers: map[string]feed.Verifier{}, bell: make(chan struct{}),
 	}

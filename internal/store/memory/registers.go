@@ -75,6 +75,7 @@ func (m *Store) RemoveUser(ctx context.Context, id string, version int64, fx rev
 		}
 		delete(m.users, id)
 		delete(m.logins, old.Canonical)
+		m.forgetConsents(id, "")
 		return nil
 	})
 }
@@ -151,7 +152,13 @@ func (m *Store) ChangeClient(ctx context.Context, next client.Client, fx revoke.
 
 // RemoveClient implements admin.ClientStore.
 func (m *Store) RemoveClient(ctx context.Context, id string, version int64, fx revoke.Effects) (bool, error) {
-	return m.report(ctx, fx, func() error { return m.clients.remove(id, version) })
+	return m.report(ctx, fx, func() error {
+		if err := m.clients.remove(id, version); err != nil {
+			return err
+		}
+		m.forgetConsents("", id)
+		return nil
+	})
 }
 
 // AddAPI implements admin.APIStore.

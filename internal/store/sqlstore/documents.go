@@ -19,17 +19,18 @@ import (
 // an older document lacks the newer fields.
 
 type userDocument struct {
-	ID                string    `json:"-"`
-	Login             string    `json:"login"`
-	Canonical         string    `json:"-"`
-	Name              string    `json:"name"`
-	PasswordHash      string    `json:"-"`
-	PasswordChangedAt time.Time `json:"password_changed_at"`
-	Roles             []string  `json:"roles"`
-	Disabled          bool      `json:"disabled"`
-	CreatedAt         time.Time `json:"created_at"`
-	UpdatedAt         time.Time `json:"updated_at"`
-	Version           int64     `json:"-"`
+	ID                string          `json:"-"`
+	Login             string          `json:"login"`
+	Canonical         string          `json:"-"`
+	Name              string          `json:"name"`
+	Profile           account.Profile `json:"profile,omitzero"`
+	PasswordHash      string          `json:"-"`
+	PasswordChangedAt time.Time       `json:"password_changed_at"`
+	Roles             []string        `json:"roles"`
+	Disabled          bool            `json:"disabled"`
+	CreatedAt         time.Time       `json:"created_at"`
+	UpdatedAt         time.Time       `json:"updated_at"`
+	Version           int64           `json:"-"`
 }
 
 func userBody(u account.User) (string, error) {
@@ -57,6 +58,13 @@ type clientDocument struct {
 	Serves       []string            `json:"serves"`
 	Bind         bound.Policy        `json:"bind,omitzero"`
 
+	OldSecretHash  opaque.Digest `json:"-"`
+	OldSecretUntil time.Time     `json:"old_secret_until,omitzero"`
+
+	OAuth            client.OAuth  `json:"oauth,omitzero"`
+	Source           client.Source `json:"source,omitempty"`
+	RegistrationHash opaque.Digest `json:"-"`
+
 	BackchannelLogoutURI     string `json:"backchannel_logout_uri,omitempty"`
 	BackchannelLogoutSession bool   `json:"backchannel_logout_session_required,omitempty"`
 
@@ -68,15 +76,27 @@ type clientDocument struct {
 
 type storedClient struct {
 	clientDocument
-	Secret []byte `json:"secret_hash,omitempty"`
+	Secret       []byte `json:"secret_hash,omitempty"`
+	OldSecret    []byte `json:"old_secret_hash,omitempty"`
+	Registration []byte `json:"registration_hash,omitempty"`
+}
+
+// digests are the digests of a client, each with its place in the document.
+func (d *storedClient) digests() map[*opaque.Digest]*[]byte {
+	return map[*opaque.Digest]*[]byte{&d.SecretHash: &d.Secret, &d.OldSecretHash: &d.OldSecret, &d.RegistrationHash: &d.Registration}
 }
 
 func clientBody(c client.Client) (string, error) {
 	d := storedClient{clientDocument: clientDocument(c)}
-	if !c.SecretHash.IsZero() {
-		d.Secret = c.SecretHash[:]
+	for digest, place := range d.digests() {
+		if !digest.IsZero() {
+			*place = digest[:]
+		}
 	}
 	d.CreatedAt, d.UpdatedAt = when(d.CreatedAt), when(d.UpdatedAt)
+	if !d.OldSecretUntil.IsZero() {
+		d.OldSecretUntil = when(d.OldSecretUntil)
+	}
 	return encode(d)
 }
 
@@ -85,8 +105,10 @@ func clientOf(body string) (client.Client, error) {
 	if err := json.Unmarshal([]byte(body), &d); err != nil {
 		return client.Client{}, err
 	}
-	if d.Secret != nil && copy(d.SecretHash[:], d.Secret) != len(d.SecretHash) {
-		return client.Client{}, fmt.Errorf("secret hash has %d bytes", len(d.Secret))
+	for digest, place := range d.digests() {
+		if *place != nil && copy(digest[:], *place) != len(digest) {
+			return client.Client{}, fmt.Errorf("the digest of a secret has %d bytes", len(*place))
+		}
 	}
 	return client.Client(d.clientDocument), nil
 }

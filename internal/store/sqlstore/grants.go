@@ -9,15 +9,16 @@ import (
 	"github.com/wafer-auth/wafer/internal/revoke"
 )
 
-const grantColumns = "g.id, g.session_id, g.user_id, g.client_id, g.api_id, g.scopes, g.created_at, g.expires_at, g.gen, g.rotated_at, g.replays"
+const grantColumns = "g.id, g.session_id, g.user_id, g.client_id, g.api_id, g.scopes, g.created_at, g.expires_at, g.gen, g.rotated_at, g.replays, g.details"
 
-const grantWidth = 11
+const grantWidth = 12
 
 // grant takes the next columns, grantColumns.
 func (r *row) grant() grant.Grant {
 	return grant.Grant{
 		ID: r.text(), SessionID: r.text(), UserID: r.text(), ClientID: r.text(), APIID: r.text(), Scopes: r.list(),
 		CreatedAt: r.time(), ExpiresAt: r.time(), Gen: uint32(r.int()), RotatedAt: r.time(), Replays: int(r.int()),
+		Details: r.details(),
 	}
 }
 
@@ -34,10 +35,14 @@ func (s *Store) AddGrant(ctx context.Context, g grant.Grant, fx revoke.Effects) 
 }
 
 func (c *conn) putGrant(g grant.Grant) error {
-	n, err := c.exec(`INSERT INTO grants (id, session_id, user_id, client_id, api_id, scopes, created_at, expires_at, gen, rotated_at, replays)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`,
+	details, err := detailsText(g.Details)
+	if err != nil {
+		return err
+	}
+	n, err := c.exec(`INSERT INTO grants (id, session_id, user_id, client_id, api_id, scopes, created_at, expires_at, gen, rotated_at, replays, details)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
 		g.ID, g.SessionID, g.UserID, g.ClientID, g.APIID, texts(g.Scopes), micros(g.CreatedAt), micros(g.ExpiresAt), int64(g.Gen),
-		micros(g.RotatedAt), int64(g.Replays))
+		micros(g.RotatedAt), int64(g.Replays), details)
 	return free("grant id", n, err)
 }
 
@@ -63,8 +68,38 @@ func (s *Store) changeGrant(c *conn, grantID string, decide func(grant.State) gr
 		if err != nil {
 			return err
 		}
+		if st.Grant.Pending() {
+			if err := c.settle(grantID, *ch.Next); err != nil {
+				return err
+			}
+		}
 	}
 	return c.apply(ch.Effects)
+}
+
+// settle writes what only a pending grant may change.
+func (c *conn) settle(grantID string, next grant.Grant) error {
+	details, err := detailsText(next.Details)
+	if err != nil {
+		return err
+	}
+	_, err = c.exec("UPDATE grants SET expires_at = $2, details = $3 WHERE id = $1", grantID, micros(next.ExpiresAt), details)
+	return err
+}
+
+// detailsText is details as stored: nothing for those of a sign-in.
+func detailsText(d grant.Details) (string, error) {
+	if d == (grant.Details{}) {
+		return "", nil
+	}
+	return encode(d)
+}
+
+func (r *row) details() (d grant.Details) {
+	if text := r.text(); text != "" {
+		r.decode(text, &d)
+	}
+	return d
 }
 
 const tokenColumns = "SELECT digest, id, grant_id, session_id, user_id, client_id, api_id, claims, expires_at FROM tokens "

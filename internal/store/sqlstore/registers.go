@@ -39,7 +39,7 @@ func clientRegister() register[client.Client] {
 	r.key = func(c *client.Client) (*string, *int64) { return &c.ID, &c.Version }
 	r.memo = newMemo(clientOf, func(c client.Client) client.Client {
 		c.RedirectURIs, c.Origins, c.Grants = slices.Clone(c.RedirectURIs), slices.Clone(c.Origins), slices.Clone(c.Grants)
-		c.APIs, c.Serves = cloneScopes(c.APIs), slices.Clone(c.Serves)
+		c.APIs, c.Serves, c.OAuth = cloneScopes(c.APIs), slices.Clone(c.Serves), c.OAuth.Clone()
 		return c
 	})
 	return r
@@ -127,8 +127,18 @@ func (g register[T]) change(ctx context.Context, s *Store, next T, fx revoke.Eff
 	})
 }
 
-func (g register[T]) remove(ctx context.Context, s *Store, id string, version int64, fx revoke.Effects) (bool, error) {
-	return s.report(ctx, fx, func(c *conn) error { return once(c.exec(g.erase, id, version)) })
+func (g register[T]) remove(ctx context.Context, s *Store, id string, version int64, fx revoke.Effects, also ...string) (bool, error) {
+	return s.report(ctx, fx, func(c *conn) error {
+		if err := once(c.exec(g.erase, id, version)); err != nil {
+			return err
+		}
+		for _, query := range also {
+			if _, err := c.exec(query, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // A memo remembers what documents decode to. It is keyed by the document itself,
@@ -195,7 +205,7 @@ func (s *Store) ChangeClient(ctx context.Context, next client.Client, fx revoke.
 
 // RemoveClient implements admin.ClientStore.
 func (s *Store) RemoveClient(ctx context.Context, id string, version int64, fx revoke.Effects) (bool, error) {
-	return s.clients.remove(ctx, s, id, version, fx)
+	return s.clients.remove(ctx, s, id, version, fx, "DELETE FROM consents WHERE client_id = $1")
 }
 
 // AddAPI implements admin.APIStore.

@@ -109,7 +109,10 @@ func (s *Store) RemoveUser(ctx context.Context, id string, version int64, fx rev
 		if err := once(c.exec("DELETE FROM users WHERE id = $1 AND version = $2", id, version)); err != nil {
 			return err
 		}
-		_, err := c.exec("DELETE FROM user_roles WHERE user_id = $1", id)
+		if _, err := c.exec("DELETE FROM user_roles WHERE user_id = $1", id); err != nil {
+			return err
+		}
+		_, err := c.exec("DELETE FROM consents WHERE user_id = $1", id)
 		return err
 	})
 }

@@ -1,0 +1,3 @@
+// Package consent is what people allowed applications to do, remembered until
+// they take it back.
+package consent
