@@ -74,7 +74,7 @@ func TestRolledBackChangeIsNotRemembered(t *testing.T) {
 	if err := s.AddClient(t.Context(), web(1, false), revoke.Effects{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Do(t.Context(), "INSERT INTO grants VALUES ('g1', 's1', 'u1', 'web', 'a', '[]', 0, 0, 1, 0, 0)"); err != nil {
+	if err := s.Do(t.Context(), "INSERT INTO grants VALUES ('g1', 's1', 'u1', 'web', 'a', '[]', 0, 0, 1, 0, 0, '')"); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := shown(t, s), "Web 1 false at 0"; got != want {
