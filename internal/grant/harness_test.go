@@ -12,6 +12,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/keyring"
+	"github.com/wafer-auth/wafer/internal/oidc"
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/role"
@@ -70,9 +71,19 @@ func newHouse(t *testing.T) *house {
 	h.Service = grant.New(grant.Config{
 		Store: h.store, Log: h.store, Sessions: h.sessions, Keys: h.ring, Refresh: token.NewRefreshKey(root.Derive("refresh")),
 		Secrets: secrets, Issuer: issuer, Now: h.clock.now, Jitter: func(time.Duration) time.Duration { return 0 },
+		Codes: token.NewCodeKey(root.Derive("codes")), IssuerKey: h.issuerKey,
 	})
 	h.furnish(secrets)
 	return h
+}
+
+// issuerKey makes the key of an algorithm when it is first needed.
+func (h *house) issuerKey(alg jose.Algorithm) (*jose.Key, bool) {
+	name := keyring.ForIssuer(alg)
+	if err := h.ring.Ensure(context.Background(), keyring.BuiltIn(name)); err != nil {
+		return nil, false
+	}
+	return h.ring.Signer(name)
 }
 
 func (h *house) furnish(secrets *opaque.Key) {
@@ -83,6 +94,7 @@ func (h *house) furnish(secrets *opaque.Key) {
 		{ID: vault, Scopes: []string{"vault:open"}, Token: api.Token{Format: api.Opaque}},
 		{ID: notes, Scopes: []string{"notes:read"}, Token: api.Token{Alg: jose.HS256}},
 		{ID: api.Management, Scopes: api.ManagementScopes},
+		{ID: api.Userinfo, Scopes: oidc.IdentityScopes},
 	}
 	for i := range apis {
 		apis[i] = apis[i].WithDefaults()

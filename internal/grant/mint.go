@@ -23,6 +23,9 @@ type minting struct {
 	actor  json.RawMessage // act, for a token exchange
 	within time.Time       // when not zero: the token does not outlive this
 	nonce  string          // of the authorization request, for the ID token
+	// grantID is the grant that the token hangs from, when the state has none: that of
+	// the token it was exchanged for.
+	grantID string
 }
 
 // mint makes the access token that authorizeIssuance allowed, in the shape its API
@@ -88,6 +91,7 @@ func (s *Service) claims(st State, m minting) token.Access {
 	if end := m.within.Truncate(time.Second); !m.within.IsZero() && a.ExpiresAt.After(end) {
 		a.ExpiresAt = end
 	}
+	a.GrantID = m.grantID
 	if st.Grant != nil {
 		a.GrantID = st.Grant.ID
 	}

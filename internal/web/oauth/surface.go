@@ -45,6 +45,7 @@ type Grants interface {
 	Authenticate(ctx context.Context, c grant.Credentials) (client.Client, error)
 	ClientCredentials(ctx context.Context, c client.Client, ask grant.Ask) (grant.Tokens, error)
 	Refresh(ctx context.Context, c client.Client, ask grant.RefreshAsk) (grant.Tokens, error)
+	ExchangeToken(ctx context.Context, c client.Client, ask grant.ExchangeAsk) (grant.Tokens, error)
 	Introspect(ctx context.Context, caller client.Client, q grant.Question) (grant.Answer, error)
 	Revoke(ctx context.Context, caller client.Client, token, hint string) error
 }

@@ -3,6 +3,7 @@ package oauth
 import (
 	"net/http"
 
+	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/web/respond"
 )
@@ -12,6 +13,7 @@ import (
 var grantTypes = []grantType{
 	{"client_credentials", (*Surface).clientCredentials},
 	{"refresh_token", (*Surface).refresh},
+	{client.TokenExchange, (*Surface).tokenExchange},
 }
 
 type grantType struct {
