@@ -38,11 +38,7 @@ func (s *Service) idToken(st State, m minting, accessToken string) (string, erro
 	if err != nil {
 		return "", err
 	}
-	text, err := jose.Sign(key, jose.Header{Type: "JWT"}, body)
-	if err != nil {
-		return "", fmt.Errorf("sign ID token: %w", err)
-	}
-	return text, nil
+	return s.sign(key, "JWT", body)
 }
 
 // issuerKey returns the key by which the issuer signs for others with an algorithm.

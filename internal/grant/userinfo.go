@@ -11,7 +11,6 @@ import (
 
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/oidc"
-	"github.com/wafer-auth/wafer/verify/jose"
 )
 
 // Shown is an access token as it was shown to the server itself.
@@ -97,9 +96,6 @@ func (s *Service) info(c client.Client, claims map[string]any) (Info, error) {
 	if err != nil {
 		return Info{}, fmt.Errorf("encode claims: %w", err)
 	}
-	text, err := jose.Sign(key, jose.Header{Type: "JWT"}, body)
-	if err != nil {
-		return Info{}, fmt.Errorf("sign claims: %w", err)
-	}
-	return Info{Body: []byte(text), Signed: true}, nil
+	text, err := s.sign(key, "JWT", body)
+	return Info{Body: []byte(text), Signed: true}, err
 }

@@ -1,7 +1,10 @@
 package oauth
 
 import (
+	"io"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/grant"
@@ -28,11 +31,45 @@ func (s *Surface) introspect(w http.ResponseWriter, r *http.Request, c call) err
 	if err != nil {
 		return err
 	}
-	if !answer.Active {
+	switch {
+	case wantsSigned(r, c.client):
+		return s.signed(w, c.client, answer)
+	case !answer.Active:
 		respond.JSON(w, http.StatusOK, answer)
-		return nil
+	default:
+		respond.JSON(w, http.StatusOK, active(answer))
 	}
-	respond.JSON(w, http.StatusOK, active(answer))
+	return nil
+}
+
+// introspectionType is the media type of a signed answer (RFC 9701 section 4).
+const introspectionType = "application/token-introspection+jwt"
+
+// wantsSigned reports whether a caller is to get a signed answer: it asks for one, or
+// registered an algorithm and takes anything.
+func wantsSigned(r *http.Request, c client.Client) bool {
+	accept := r.Header.Get("Accept")
+	for one := range strings.SplitSeq(accept, ",") {
+		name, _, _ := strings.Cut(one, ";")
+		if strings.EqualFold(strings.TrimSpace(name), introspectionType) {
+			return true
+		}
+	}
+	return c.OAuth.IntrospectionAlg != "" && (accept == "" || accept == "*/*")
+}
+
+// signed answers with a JWT that nobody can take for an access token (RFC 9701).
+func (s *Surface) signed(w http.ResponseWriter, caller client.Client, answer grant.Answer) error {
+	text, err := s.Grants.SignAnswer(caller, answer)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", introspectionType)
+	h.Set("Content-Length", strconv.Itoa(len(text)))
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+	_, _ = io.WriteString(w, text) // the caller may have left
 	return nil
 }
 

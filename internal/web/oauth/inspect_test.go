@@ -64,12 +64,12 @@ func TestIntrospectionByClientOutsideTheAudienceTellsNothing(t *testing.T) {
 		{"ledger-api", cookie, orders},
 		{"orders-api", cookie, ledger},
 	} {
-		r := formRequest("/oauth/introspect", "token", tt.token, "api", tt.api)
-		r.SetBasicAuth(tt.caller, strings.NewReplacer("+", "%2B", " ", "+", "%", "%25", ":", "%3A").Replace(secret))
-		r.Header.Set("Accept", "application/token-introspection+jwt")
-		a := g.do(r)
+		a := g.post("/oauth/introspect", tt.caller, "token", tt.token, "api", tt.api)
 		if a.Code != 200 || strings.TrimSpace(a.Body.String()) != `{"active":false}` {
 			t.Errorf("%s about %.12s: got %d %s", tt.caller, tt.token, a.Code, a.Body)
+		}
+		if _, body := g.openAnswer(g.asksSigned(tt.caller, "token", tt.token, "api", tt.api)); !strings.HasSuffix(body, `"token_introspection":{"active":false}}`) {
+			t.Errorf("%s about %.12s, signed: got %s", tt.caller, tt.token, body)
 		}
 	}
 	if !g.active(tokens.AccessToken) {

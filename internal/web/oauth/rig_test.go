@@ -74,6 +74,7 @@ func newRig(t *testing.T) rig {
 	g.grants = grant.New(grant.Config{
 		Store: g.store, Log: g.store, Sessions: g.sessions, Keys: g.ring, Refresh: token.NewRefreshKey(root.Derive("refresh")),
 		Secrets: secrets, Issuer: issuer, Now: g.clock, Jitter: func(time.Duration) time.Duration { return 0 },
+		Codes: token.NewCodeKey(root.Derive("codes")), IssuerKey: g.issuerKey,
 	})
 	g.fill(secrets)
 	log := slog.New(slog.NewJSONHandler(&locked{mu: g.mu, w: g.logged}, nil))
@@ -102,6 +103,15 @@ func (g rig) must(err error) {
 	if err != nil {
 		g.t.Fatal(err)
 	}
+}
+
+// issuerKey makes the key of an algorithm when it is first needed.
+func (g rig) issuerKey(alg jose.Algorithm) (*jose.Key, bool) {
+	name := keyring.ForIssuer(alg)
+	if err := g.ring.Ensure(context.Background(), keyring.BuiltIn(name)); err != nil {
+		return nil, false
+	}
+	return g.ring.Signer(name)
 }
 
 func (g rig) fill(secrets *opaque.Key) {

@@ -47,6 +47,7 @@ type Grants interface {
 	Refresh(ctx context.Context, c client.Client, ask grant.RefreshAsk) (grant.Tokens, error)
 	ExchangeToken(ctx context.Context, c client.Client, ask grant.ExchangeAsk) (grant.Tokens, error)
 	Introspect(ctx context.Context, caller client.Client, q grant.Question) (grant.Answer, error)
+	SignAnswer(caller client.Client, a grant.Answer) (string, error)
 	Revoke(ctx context.Context, caller client.Client, token, hint string) error
 }
 
