@@ -12,6 +12,7 @@ import (
 
 	"github.com/wafer-auth/wafer/internal/admin"
 	"github.com/wafer-auth/wafer/internal/api"
+	"github.com/wafer-auth/wafer/internal/authorize"
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/config"
 	"github.com/wafer-auth/wafer/internal/feed"
@@ -55,6 +56,7 @@ type App struct {
 	outward   outward
 	signin    *signin.Service
 	admin     *admin.Service
+	requests  *authorize.Service
 	public    http.Handler
 	local     http.Handler
 	front     *https.Front // nil: plain HTTP
@@ -134,6 +136,10 @@ func (a *App) services() error {
 	a.grants = grant.New(grant.Config{
 		Store: a.store, Log: a.store, Sessions: a.sessions, Keys: a.ring, Refresh: token.NewRefreshKey(a.root.Derive("refresh tokens")), Statuses: a.lists,
 		Secrets: secrets, Issuer: a.config.Issuer, Now: a.now, Codes: token.NewCodeKey(a.root.Derive("authorization codes")), IssuerKey: a.issuerKey,
+	})
+	a.requests = authorize.New(authorize.Config{
+		Issuer: a.config.Issuer, Clients: a.store, APIs: a.store, Grants: a.grants, Tickets: a.store, Consents: a.store,
+		Keys: authorize.Inline{}, Issued: a.ring, Seal: a.root.Derive("authorization requests"), Now: a.now,
 	})
 	if a.hub, err = a.newHub(); err != nil {
 		return err

@@ -94,6 +94,7 @@ type CodeAsk struct {
 	Code        string
 	RedirectURI string
 	Verifier    string
+	API         string // the id of the API that the request names, "" for none
 	Proof       Proof
 }
 
@@ -137,6 +138,9 @@ func (s *Service) redeem(st State, c client.Client, ask CodeAsk, now time.Time) 
 	}
 	if why := misfit(*g, c, ask); why != "" {
 		return turn{refused: refuse(InvalidGrant, why)}, s.burn(*g, c, why, now)
+	}
+	if ask.API != "" && ask.API != g.APIID {
+		return turn{refused: refuse(InvalidTarget, "The code is for another API.")}, Change{}
 	}
 	scopes, refused := authorizeIssuance(st, byCode, want{scopes: g.Scopes, proof: ask.Proof}, now)
 	if refused != nil {

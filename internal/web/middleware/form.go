@@ -65,6 +65,40 @@ func parseFields(body string) (Fields, error) {
 	return f, nil
 }
 
+// Values reads a query, and Body a form body, for a protocol in which a parameter that
+// is there twice has an answer of its own: every value of a name is kept, the empty
+// ones too. What cannot be read at all is fault.Invalid.
+func Values(text string) (map[string][]string, error) {
+	all := map[string][]string{}
+	fields := 0
+	for pair := range strings.SplitSeq(text, "&") {
+		if pair == "" {
+			continue
+		}
+		name, value, err := field(pair)
+		if err != nil {
+			return nil, fault.Wrap(err, fault.Invalid, "The parameters cannot be read.")
+		}
+		if fields++; fields > mostFields {
+			return nil, fault.New(fault.Invalid, "There are too many parameters.")
+		}
+		all[name] = append(all[name], value)
+	}
+	return all, nil
+}
+
+// Body is Values of a form body; what stands in the URL is not among them.
+func Body(r *http.Request) (map[string][]string, error) {
+	if !hasType(r, "application/x-www-form-urlencoded") {
+		return nil, fault.New(fault.Unsupported, "Send the form as application/x-www-form-urlencoded.")
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	return Values(string(body))
+}
+
 // field reads one pair as url.ParseQuery would.
 func field(pair string) (name, value string, err error) {
 	if strings.Contains(pair, ";") {

@@ -31,6 +31,7 @@ type metadataOf struct {
 	IntrospectionEndpoint string   `json:"introspection_endpoint"`
 	IntrospectionMethods  []string `json:"introspection_endpoint_auth_methods_supported"`
 	StatusLists           string   `json:"status_list_aggregation_endpoint"`
+	metadataOfSignIn
 }
 
 // document is an answer made once.
@@ -52,7 +53,7 @@ func newDocument(issuer string) *document {
 		GrantTypes: grantNames(), AuthMethods: authMethods,
 		RevocationEndpoint: issuer + "/oauth/revoke", RevocationMethods: authMethods,
 		IntrospectionEndpoint: issuer + "/oauth/introspect", IntrospectionMethods: secretMethods,
-		StatusLists: issuer + statuslist.Path,
+		StatusLists: issuer + statuslist.Path, metadataOfSignIn: signInMetadata(issuer),
 	})
 	if err != nil {
 		panic(err) // strings always marshal

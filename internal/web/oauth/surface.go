@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/fault"
 	"github.com/wafer-auth/wafer/internal/grant"
@@ -22,8 +23,11 @@ var routes = []route{
 	{method: "GET", path: "/.well-known/oauth-authorization-server", public: (*Surface).metadata},
 	{method: "GET", path: "/.well-known/openid-configuration", public: (*Surface).metadata},
 	{method: "POST", path: "/oauth/introspect", private: (*Surface).introspect},
+	{method: "POST", path: "/oauth/par", private: (*Surface).push, browsers: true},
 	{method: "POST", path: "/oauth/revoke", private: (*Surface).revoke, browsers: true},
 	{method: "POST", path: "/oauth/token", private: (*Surface).token, browsers: true},
+	{method: "GET", path: api.UserinfoPath, public: (*Surface).userinfo, browsers: true},
+	{method: "POST", path: api.UserinfoPath, public: (*Surface).userinfo, browsers: true},
 }
 
 // route is one row: exactly one of public and private is set.
@@ -34,21 +38,25 @@ type route struct {
 	browsers     bool // pages of registered origins may call it
 }
 
-// call is a form and the client that proved itself with it.
+// call is a form, the client that proved itself with it, and the keys that it proved
+// to hold besides.
 type call struct {
 	client client.Client
 	form   middleware.Fields
+	proof  grant.Proof
 }
 
 // Grants knows clients and tokens.
 type Grants interface {
 	Authenticate(ctx context.Context, c grant.Credentials) (client.Client, error)
 	ClientCredentials(ctx context.Context, c client.Client, ask grant.Ask) (grant.Tokens, error)
+	Exchange(ctx context.Context, c client.Client, ask grant.CodeAsk) (grant.Tokens, error)
 	Refresh(ctx context.Context, c client.Client, ask grant.RefreshAsk) (grant.Tokens, error)
 	ExchangeToken(ctx context.Context, c client.Client, ask grant.ExchangeAsk) (grant.Tokens, error)
 	Introspect(ctx context.Context, caller client.Client, q grant.Question) (grant.Answer, error)
 	SignAnswer(caller client.Client, a grant.Answer) (string, error)
 	Revoke(ctx context.Context, caller client.Client, token, hint string) error
+	Userinfo(ctx context.Context, in grant.Shown) (grant.Info, error)
 }
 
 // Keys publishes the key set, ready to be sent.
@@ -59,9 +67,10 @@ type Keys interface {
 
 // Config is what a Surface is made of. All fields are needed.
 type Config struct {
-	Issuer string
-	Grants Grants
-	Keys   Keys
+	Issuer   string
+	Grants   Grants
+	Requests Requests
+	Keys     Keys
 	// Registered says whether pages of an origin belong to a client, and so may
 	// call the token endpoint.
 	Registered func(ctx context.Context, origin string) bool
@@ -82,11 +91,20 @@ func New(c Config) *Surface {
 
 // Mount adds every row to mux.
 func (s *Surface) Mount(mux *http.ServeMux) {
+	shares := map[string]middleware.Sharing{}
+	for _, row := range routes {
+		if row.browsers {
+			share := shares[row.path]
+			share.Methods, share.Trusted = append(share.Methods, row.method), s.Registered
+			shares[row.path] = share
+		}
+	}
+	for path, share := range shares {
+		mux.Handle("OPTIONS "+path, share.Wrap(http.NotFoundHandler()))
+	}
 	for _, row := range routes {
 		h := s.handler(row)
-		if row.browsers {
-			share := middleware.Sharing{Methods: []string{row.method}, Trusted: s.Registered}
-			mux.Handle("OPTIONS "+row.path, share.Wrap(http.NotFoundHandler()))
+		if share, ok := shares[row.path]; ok && row.browsers {
 			h = share.Wrap(h)
 		}
 		mux.Handle(row.method+" "+row.path, h)

@@ -11,6 +11,7 @@ import (
 // grantTypes is every grant type the token endpoint knows, sorted by name. Each
 // has a file of its own.
 var grantTypes = []grantType{
+	{"authorization_code", (*Surface).authorizationCode},
 	{"client_credentials", (*Surface).clientCredentials},
 	{"refresh_token", (*Surface).refresh},
 	{client.TokenExchange, (*Surface).tokenExchange},

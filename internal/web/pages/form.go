@@ -16,6 +16,7 @@ import (
 type formName string
 
 const (
+	formConsent  formName = "consent"
 	formEnd      formName = "end"
 	formEndAll   formName = "end-all"
 	formLogin    formName = "login"
@@ -87,7 +88,15 @@ func formCookie(r *http.Request) string {
 // remember gives the browser a form cookie, unless it has one: another tab may
 // hold a form made for it.
 func (v *visit) remember(w http.ResponseWriter) {
-	if v.browser != "" || v.session != nil {
+	if v.session == nil {
+		v.know(w)
+	}
+}
+
+// know gives the browser a form cookie, unless it has one, though somebody may be
+// signed in: what is begun in a browser is bound to it across a sign-in.
+func (v *visit) know(w http.ResponseWriter) {
+	if v.browser != "" {
 		return
 	}
 	v.browser = opaque.Secret()

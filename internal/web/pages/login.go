@@ -23,17 +23,26 @@ type loginPage struct {
 	Notice string
 }
 
-// login shows the sign-in form. Who is signed in already goes on at once.
+// again reports whether what goes on here wants a new sign-in of who is signed in.
+func (p *Pages) again(v *visit, to target) bool {
+	return to.request != nil && p.Authorize.MustSignIn(*to.request, v.session)
+}
+
+// login shows the sign-in form. Who is signed in already goes on at once, unless an
+// application wants to know that it is still them.
 func (p *Pages) login(w http.ResponseWriter, v *visit) error {
 	to, err := p.query(v)
 	if err != nil {
 		return err
 	}
-	if v.session != nil {
+	if v.session != nil && !p.again(v, to) {
 		p.redirect(w, to.or("/account"))
 		return nil
 	}
 	out := loginPage{Target: to}
+	if to.request != nil {
+		out.Login = to.request.LoginHint
+	}
 	if v.URL.Query().Get("done") == "setup" {
 		out.Notice = text("setup.done")
 	}
@@ -65,11 +74,7 @@ func (p *Pages) signIn(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return p.refuseLogin(w, v, to, err)
 	}
-	login := session.Login{UserID: res.User.ID, AMR: []string{"pwd"}, Seen: middleware.Seen(v.Request), Guard: res.Guard}
-	if v.session != nil {
-		login.Replaces = v.session.ID
-	}
-	_, secret, err := p.Sessions.Start(ctx, login)
+	secret, err := p.begin(v, to, res)
 	if err != nil {
 		return err
 	}
@@ -78,6 +83,22 @@ func (p *Pages) signIn(w http.ResponseWriter, v *visit) error {
 	p.policy(w.Header(), v, to.origin)
 	p.redirect(w, to.or("/account"))
 	return nil
+}
+
+// begin begins the session. Who proves again who they are, because an application
+// wants that, keeps the one they have: its applications go on.
+func (p *Pages) begin(v *visit, to target, res signin.Result) (secret string, err error) {
+	amr := []string{"pwd"}
+	if v.session != nil && v.session.UserID == res.User.ID && to.Flow != "" {
+		_, secret, err = p.Sessions.Renew(v.Context(), *v.session, amr)
+		return secret, err
+	}
+	login := session.Login{UserID: res.User.ID, AMR: amr, Seen: middleware.Seen(v.Request), Guard: res.Guard}
+	if v.session != nil {
+		login.Replaces = v.session.ID
+	}
+	_, secret, err = p.Sessions.Start(v.Context(), login)
+	return secret, err
 }
 
 // refuseLogin shows the form again, with what was typed but the password. What

@@ -24,7 +24,8 @@ import (
 
 // routes is every page, sorted by path and method. A row is private, for somebody
 // who is signed in, unless it says Public. A row with a Form reads one: its code
-// is checked before the handler runs.
+// is checked before the handler runs. A Foreign row takes forms of other sites, and
+// so changes nothing.
 var routes = []route{
 	{Method: "GET", Path: "/.well-known/change-password", Public: true, serve: (*Pages).wellKnownPassword},
 	{Method: "GET", Path: "/account", serve: (*Pages).account},
@@ -35,6 +36,10 @@ var routes = []route{
 	{Method: "POST", Path: "/login", Public: true, Form: formLogin, serve: (*Pages).signIn},
 	{Method: "GET", Path: "/logout", Public: true, serve: (*Pages).logout},
 	{Method: "POST", Path: "/logout", Public: true, Form: formLogout, serve: (*Pages).signOut},
+	{Method: "GET", Path: "/oauth/authorize", Public: true, serve: (*Pages).authorize},
+	{Method: "POST", Path: "/oauth/authorize", Public: true, Foreign: true, serve: (*Pages).authorizePosted},
+	{Method: "GET", Path: continuePath, Public: true, serve: (*Pages).goOn},
+	{Method: "POST", Path: "/oauth/consent", Public: true, Form: formConsent, serve: (*Pages).decide},
 	{Method: "GET", Path: "/setup", Public: true, serve: (*Pages).setup},
 	{Method: "POST", Path: "/setup", Public: true, Form: formSetup, serve: (*Pages).setUp},
 	{Method: "GET", Path: "/static/{file}", Public: true, serve: (*Pages).static},
@@ -45,6 +50,7 @@ var routes = []route{
 type route struct {
 	Method, Path string
 	Public       bool
+	Foreign      bool
 	Form         formName
 	serve        func(*Pages, http.ResponseWriter, *visit) error
 }
@@ -84,11 +90,13 @@ type Config struct {
 	SignIn   SignIn
 	Sessions Sessions
 	Accounts Accounts
-	Forms    *opaque.Key // codes the forms
-	Now      func() time.Time
-	Log      *slog.Logger
-	Setup    func() bool // whether a one-time administrator token was offered; nil: never
-	Links    []Link
+	// Authorize answers authorization requests.
+	Authorize Authorize
+	Forms     *opaque.Key // codes the forms
+	Now       func() time.Time
+	Log       *slog.Logger
+	Setup     func() bool // whether a one-time administrator token was offered; nil: never
+	Links     []Link
 }
 
 // Pages serves the pages. It is safe for concurrent use.
@@ -147,8 +155,10 @@ func (p *Pages) handler(row route) http.Handler {
 }
 
 func (p *Pages) enter(w http.ResponseWriter, v *visit, row route) error {
-	if err := middleware.CrossOrigin(v.Request, nil); err != nil {
-		return err
+	if !row.Foreign {
+		if err := middleware.CrossOrigin(v.Request, nil); err != nil {
+			return err
+		}
 	}
 	if err := p.who(v); err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 var templateFiles embed.FS
 
 // pageNames are the templates, one a page.
-var pageNames = []string{"account", "login", "logout", "problem", "setup", "start"}
+var pageNames = []string{"account", "consent", "formpost", "login", "logout", "problem", "setup", "start"}
 
 func (p *Pages) readTemplates() (map[string]*template.Template, error) {
 	layout, err := template.New("layout.html").Funcs(template.FuncMap{

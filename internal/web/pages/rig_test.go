@@ -16,8 +16,10 @@ import (
 
 	"github.com/wafer-auth/wafer/internal/account"
 	"github.com/wafer-auth/wafer/internal/admin"
+	"github.com/wafer-auth/wafer/internal/authorize"
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/factor/password"
+	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/keyring"
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/session"
@@ -37,15 +39,17 @@ const (
 
 // rig is the pages over real flows and a memory store.
 type rig struct {
-	t        *testing.T
-	server   *httptest.Server
-	url      string
-	admin    *admin.Service
-	sessions *session.Keeper
-	users    map[string]account.User
-	logged   *buffer
-	clock    *clock
-	offered  bool
+	t          *testing.T
+	server     *httptest.Server
+	url        string
+	admin      *admin.Service
+	grants     *grant.Service
+	requestsOf *authorize.Service
+	sessions   *session.Keeper
+	users      map[string]account.User
+	logged     *buffer
+	clock      *clock
+	offered    bool
 }
 
 type clock struct {
@@ -141,7 +145,7 @@ func (g *rig) build() http.Handler {
 	g.fill()
 	log := slog.New(slog.NewJSONHandler(g.logged, nil))
 	p, err := pages.New(pages.Config{
-		Issuer: g.url, Sessions: g.sessions, Accounts: g.admin, Forms: root.Derive("forms"), Now: g.clock.Now, Log: log,
+		Issuer: g.url, Sessions: g.sessions, Accounts: g.admin, Authorize: g.requests(store, ring, root), Forms: root.Derive("forms"), Now: g.clock.Now, Log: log,
 		SignIn: signin.New(signin.Config{
 			Store: store, Counters: store, Passwords: hasher, Names: root.Derive("names"), Devices: root.Derive("devices"), Now: g.clock.Now,
 		}),
@@ -159,8 +163,9 @@ func (g *rig) build() http.Handler {
 func (g *rig) fill() {
 	ctx, by := g.t.Context(), admin.ByCLI()
 	g.must(g.admin.Seed(ctx))
+	g.furnish()
 	for _, u := range []admin.NewUser{
-		{Login: ada, Name: "Ada Lovelace", Password: good},
+		{Login: ada, Name: "Ada Lovelace", Password: good, Roles: []string{"clerk"}},
 		{Login: eve, Password: good},
 	} {
 		added, err := g.admin.AddUser(ctx, by, u)

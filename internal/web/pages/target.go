@@ -7,6 +7,7 @@ import (
 
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/fault"
+	"github.com/wafer-auth/wafer/internal/oidc"
 )
 
 // ownTargets are our pages that a form may lead to.
@@ -18,9 +19,11 @@ var ownTargets = []string{"/", "/account"}
 type target struct {
 	ClientID string
 	ReturnTo string
+	Flow     string // an authorization request that goes on, sealed; then neither of the others
 	Name     string // of the client, "" for our own pages
 	Host     string // where the client's URI leads, as people know it
 	origin   string // as a source expression of a Content-Security-Policy
+	request  *oidc.Request
 }
 
 var errTarget = fault.New(fault.Invalid, text("target.unknown"))
@@ -44,6 +47,25 @@ func (p *Pages) target(v *visit, clientID, returnTo string) (target, error) {
 	return t.of(c)
 }
 
+// flow reads an authorization request on its way, which must have begun in this
+// browser. It leads on through the authorization endpoint, to where its client is.
+func (p *Pages) flow(v *visit, sealed string) (target, error) {
+	r, err := p.Authorize.OpenFlow(sealed, v.browser)
+	if err != nil {
+		return target{}, err
+	}
+	c, err := p.Accounts.Client(v.Context(), r.ClientID)
+	if fault.Is(err, fault.NotFound) {
+		return target{}, errTarget
+	}
+	if err != nil {
+		return target{}, err
+	}
+	t, err := target{ReturnTo: r.RedirectURI}.of(c)
+	t.ReturnTo, t.Flow, t.request = "", sealed, &r
+	return t, err
+}
+
 func (t target) of(c client.Client) (target, error) {
 	u, err := url.Parse(t.ReturnTo)
 	if err != nil {
@@ -57,17 +79,35 @@ func (t target) of(c client.Client) (target, error) {
 		t.Host, t.origin = u.Scheme+":", u.Scheme+":"
 	}
 	// The origin is written into a header where these have a meaning.
-	if strings.ContainsAny(t.origin, " \t\r\n;,'\"") {
+	if !source(t.origin) {
 		return target{}, errTarget
 	}
 	return t, nil
 }
 
+// source reports whether an origin means one source in a Content-Security-Policy.
+func source(origin string) bool { return !strings.ContainsAny(origin, " \t\r\n;,'\"") }
+
+// hostOf is where a URI leads, as people know it.
+func hostOf(uri string) string {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return ""
+	}
+	if u.Host == "" { // a private-use scheme (RFC 8252 section 7.1)
+		return u.Scheme + ":"
+	}
+	return u.Host
+}
+
 // query reads the target of a page that is asked for.
 func (p *Pages) query(v *visit) (target, error) {
 	q := v.URL.Query()
-	if len(q["client_id"]) > 1 || len(q["return_to"]) > 1 {
+	if len(q["client_id"]) > 1 || len(q["return_to"]) > 1 || len(q["flow"]) > 1 {
 		return target{}, errTarget
+	}
+	if q.Get("flow") != "" {
+		return p.flow(v, q.Get("flow"))
 	}
 	return p.target(v, q.Get("client_id"), q.Get("return_to"))
 }
@@ -75,12 +115,18 @@ func (p *Pages) query(v *visit) (target, error) {
 // posted reads the target that a form brings back. It is checked again: a hidden
 // field is as free to write as a URL.
 func (p *Pages) posted(v *visit) (target, error) {
+	if v.fields["flow"] != "" {
+		return p.flow(v, v.fields["flow"])
+	}
 	return p.target(v, v.fields["client_id"], v.fields["return_to"])
 }
 
 // or returns where to go, with a place of ours for who said nothing.
 func (t target) or(ours string) string {
-	if t.ReturnTo == "" {
+	switch {
+	case t.Flow != "":
+		return t.with(continuePath)
+	case t.ReturnTo == "":
 		return ours
 	}
 	return t.ReturnTo
@@ -91,6 +137,9 @@ func (t target) with(path string) string {
 	q := url.Values{}
 	if t.ClientID != "" {
 		q.Set("client_id", t.ClientID)
+	}
+	if t.Flow != "" {
+		q.Set("flow", t.Flow)
 	}
 	if t.ReturnTo != "" {
 		q.Set("return_to", t.ReturnTo)

@@ -21,6 +21,22 @@ var catalogue = map[string]string{
 	"hide": "Hide",
 	"show": "Show",
 
+	"consent.address": "See your postal address",
+	"consent.allow":   "Allow",
+	"consent.api":     "Act for you at %s",
+	"consent.asks":    "asks for access to your account.",
+	"consent.deny":    "Deny",
+	"consent.email":   "See your email address",
+	"consent.foot":    "You can take this back at any time.",
+	"consent.local":   "This application runs on your own device, and any program there could ask in its name. Allow it only if you have just started it yourself.",
+	"consent.neither": "The form says neither allow nor deny. Go back and choose one.",
+	"consent.offline": "Keep its access while you are not there, until your sign-in ends",
+	"consent.openid":  "Know that it is you",
+	"consent.phone":   "See your telephone number",
+	"consent.profile": "See your name and your profile",
+	"consent.title":   "Allow access?",
+	"consent.who":     "About you",
+
 	"device.began":   "Signed in",
 	"device.from":    "from %s",
 	"device.here":    "Here now",
@@ -32,6 +48,9 @@ var catalogue = map[string]string{
 	"device.unknown": "An unknown program",
 
 	"form.stale": "The form was open for too long, or this browser refuses cookies for this site. Send it again.",
+
+	"formpost.button": "Continue",
+	"formpost.title":  "One moment",
 
 	"layout.home":   "Wafer, start page",
 	"layout.logout": "Sign out",
