@@ -2,21 +2,25 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/wafer-auth/wafer/internal/admin"
 	"github.com/wafer-auth/wafer/internal/logout"
 	"github.com/wafer-auth/wafer/internal/outbox"
+	"github.com/wafer-auth/wafer/internal/peerkeys"
 	"github.com/wafer-auth/wafer/internal/receiver"
 	"github.com/wafer-auth/wafer/internal/ssf"
 	"github.com/wafer-auth/wafer/internal/web/courier"
 	webreceiver "github.com/wafer-auth/wafer/internal/web/receiver"
 	webssf "github.com/wafer-auth/wafer/internal/web/ssf"
+	"github.com/wafer-auth/wafer/verify/jose"
 )
 
 // outward is what tells other parties, and hears from them, of what was taken back.
 type outward struct {
 	courier *courier.Courier
+	keys    *peerkeys.Keys
 	outbox  *outbox.Outbox
 	signals *ssf.Service
 }
@@ -26,6 +30,7 @@ func (a *App) newOutward() (o outward, err error) {
 	if err != nil {
 		return o, fmt.Errorf("make the sender of notices: %w", err)
 	}
+	o.keys = a.newKeys(o.courier)
 	logouts, err := logout.New(logout.Config{
 		Issuer: a.config.Issuer, Clients: a.store, Signer: a.eventsKey, Post: o.courier.Post, Now: a.now,
 	})
@@ -55,11 +60,30 @@ func (a *App) signals() *webssf.Surface {
 
 // receiver takes security events from those who are trusted with it.
 func (a *App) receiver() *webreceiver.Surface {
-	keys := webreceiver.NewKeys(webreceiver.KeysConfig{Client: a.outward.courier.Client(), Now: a.now, Log: a.log})
 	return webreceiver.New(webreceiver.Config{Log: a.log, Events: receiver.New(receiver.Config{
-		Store: a.store, People: admin.People{In: a.store}, Keys: keys.Find, Revoke: a.admin.Obey, Secrets: a.root.Derive("client secrets"),
+		Store: a.store, People: admin.People{In: a.store}, Keys: a.transmitterKey, Revoke: a.admin.Obey, Secrets: a.root.Derive("client secrets"),
 		Issuer: a.config.Issuer, Now: a.now,
 	})})
+}
+
+// newKeys makes what has the keys of other parties at hand.
+func (a *App) newKeys(from *courier.Courier) *peerkeys.Keys {
+	return peerkeys.New(peerkeys.Config{Now: a.now, Log: a.log, Fetch: func(ctx context.Context, uri string, bytes int64) (peerkeys.Document, error) {
+		got, err := from.Fetch(ctx, uri, bytes)
+		return peerkeys.Document{Body: got.Body, MaxAge: got.MaxAge}, err
+	}})
+}
+
+// transmitterKey finds the key of a transmitter that has a JWKSURI.
+func (a *App) transmitterKey(ctx context.Context, t receiver.Transmitter, kid string, alg jose.Algorithm) (*jose.Key, error) {
+	found, err := a.outward.keys.Find(ctx, peerkeys.Source{URI: t.JWKSURI}, kid, alg)
+	if errors.Is(err, peerkeys.ErrNoKey) {
+		return nil, receiver.ErrNoKey
+	}
+	if err != nil {
+		return nil, err
+	}
+	return found[0], nil
 }
 
 // tidyOutward removes what nobody is to be told any more.

@@ -9,7 +9,7 @@ var house = plan{
 	floors: []floor{
 		{0, "words", "archtest audit browsertest config fault limit logs opaque pgtest redistest"},
 		{1, "things", "account api client doctor revoke role"},
-		{2, "means", "consent factor/password feed keyring oidc outbox receiver session statuslist ticket token"},
+		{2, "means", "consent factor/password feed keyring oidc outbox peerkeys receiver session statuslist ticket token"},
 		{3, "flows", "admin authorize grant logout signin ssf"},
 		{4, "ports", "store store/records web/respond"},
 		{5, "machinery", "store/file store/memory store/redis store/split store/sqlstore store/storetest web/courier web/middleware"},

@@ -75,10 +75,6 @@ func New(c Config) (*Courier, error) {
 	return k, nil
 }
 
-// Client returns the client that letters are sent with, for those who fetch from
-// such addresses. Reading no more than a bound is up to them.
-func (k *Courier) Client() *http.Client { return &k.client }
-
 // Close ends idle connections.
 func (k *Courier) Close() { k.close() }
 
@@ -103,7 +99,7 @@ func (k *Courier) Post(ctx context.Context, l outbox.Letter) (outbox.Reply, erro
 	}
 	answer, err := k.client.Do(r)
 	if err != nil {
-		return outbox.Reply{}, bare(err)
+		return outbox.Reply{}, bare("post", err)
 	}
 	defer func() { _ = answer.Body.Close() }() // nothing more is wanted of it
 	body, err := io.ReadAll(io.LimitReader(answer.Body, mostAnswer))
@@ -112,7 +108,7 @@ func (k *Courier) Post(ctx context.Context, l outbox.Letter) (outbox.Reply, erro
 		body, err = nil, nil
 	}
 	if err != nil {
-		return outbox.Reply{}, bare(err)
+		return outbox.Reply{}, bare("post", err)
 	}
 	return outbox.Reply{Status: answer.StatusCode, Body: body, After: after(answer.Header.Get("Retry-After"))}, nil
 }
@@ -134,12 +130,12 @@ func (k *Courier) admit(raw string) error {
 }
 
 // bare is an error without the address around it.
-func bare(err error) error {
+func bare(what string, err error) error {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
-	return fmt.Errorf("post: %w", err)
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // after reads Retry-After in seconds; the form with a date is not worth a clock.

@@ -1,4 +1,3 @@
 // Package receiver is where other servers push security events: POST
-// /receiver/{transmitter} (RFC 8935), and how the keys of these servers are got
-// from afar without being led astray.
+// /receiver/{transmitter} (RFC 8935).
 package receiver

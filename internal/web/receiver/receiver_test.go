@@ -9,15 +9,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/wafer-auth/wafer/internal/fault"
 	"github.com/wafer-auth/wafer/internal/receiver"
-	"github.com/wafer-auth/wafer/internal/web/courier"
 	surface "github.com/wafer-auth/wafer/internal/web/receiver"
-	"github.com/wafer-auth/wafer/verify/jose"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -86,52 +82,5 @@ func TestPushIsRefusedInTheWordsOfTheRFC(t *testing.T) {
 		if w.Code != tt.status || body.Err != tt.code || strings.Contains(w.Body.String(), "detail") {
 			t.Errorf("%s: %d %s", tt.name, w.Code, w.Body)
 		}
-	}
-}
-
-func TestKeysAreGotOnceAndFromWhereItIsAllowed(t *testing.T) {
-	t.Parallel()
-	key, err := jose.Generate(jose.ES256, "k1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var asked atomic.Int32
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		asked.Add(1)
-		_ = json.NewEncoder(w).Encode(jose.KeySet{key.Public()})
-	}))
-	defer server.Close()
-	now := func() time.Time { return time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC) }
-	keys := func(issuer string) *surface.Keys {
-		k, err := courier.New(courier.Config{Issuer: issuer})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(k.Close)
-		return surface.NewKeys(surface.KeysConfig{Client: k.Client(), Now: now, Log: quiet})
-	}
-	at := receiver.Transmitter{ID: "idp", JWKSURI: server.URL + "/jwks"}
-	home := keys("http://localhost:8080")
-	for range 3 {
-		got, err := home.Find(t.Context(), at, "k1", jose.ES256)
-		if err != nil || got.Thumbprint() != key.Thumbprint() {
-			t.Fatalf("key %v, %v", got, err)
-		}
-	}
-	if n := asked.Load(); n != 1 {
-		t.Errorf("asked %d times", n)
-	}
-	if _, err := home.Find(t.Context(), at, "k1", jose.RS256); !errors.Is(err, receiver.ErrNoKey) {
-		t.Errorf("another algorithm: %v", err)
-	}
-	if _, err := home.Find(t.Context(), receiver.Transmitter{ID: "idp", JWKSURI: "http://127.0.0.1:1/jwks"}, "k1", jose.ES256); err == nil || errors.Is(err, receiver.ErrNoKey) {
-		t.Errorf("a key of the address before: %v", err)
-	}
-	before := asked.Load()
-	if _, err := keys("https://id.example").Find(t.Context(), at, "k1", jose.ES256); err == nil || errors.Is(err, receiver.ErrNoKey) {
-		t.Errorf("from loopback, for a public issuer: %v", err)
-	}
-	if asked.Load() != before {
-		t.Error("the inner server was spoken to")
 	}
 }
