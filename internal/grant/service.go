@@ -57,6 +57,10 @@ type Config struct {
 	Statuses Statuses
 	// Codes makes and reads authorization codes. Without it there are none.
 	Codes token.CodeKey
+	// Peers has the keys of clients. Without it no client proves itself by one.
+	Peers PeerKeys
+	// Tickets remembers the ids of assertions and proofs. Without it none is taken.
+	Tickets Seen
 	// IssuerKey returns the key by which the issuer signs for its clients: ID tokens,
 	// userinfo, introspection. Without it those are not made.
 	IssuerKey func(alg jose.Algorithm) (*jose.Key, bool)
