@@ -27,6 +27,9 @@ type serveCommand struct {
 	Apply           []string      `help:"Declared set-up to apply before serving; may be repeated." type:"existingfile" placeholder:"FILE"`
 	Demo            bool          `help:"Serve with a seeded user, three clients and three example services, in a throwaway folder."`
 	TrustedProxy    []string      `help:"Network of a proxy whose X-Forwarded-For is believed; may be repeated." placeholder:"CIDR"`
+	MTLS            string        `name:"mtls" help:"Where clients show their certificates: the issuer, or another name of this server. Default: nowhere." placeholder:"URL"`
+	ClientCA        string        `name:"client-ca" help:"Roots that clients' certificates lead to, PEM, for tls_client_auth." type:"path" placeholder:"FILE"`
+	ClientCert      string        `name:"client-cert-header" help:"Header in which the trusted proxy passes the client's certificate." placeholder:"NAME"`
 	Outbound        []string      `help:"Private network that may be posted to and fetched from: logout notices, security events, keys; may be repeated." placeholder:"CIDR"`
 	BindNetwork     string        `help:"What the sessions of our own pages are worth on another network: report, step-up or refuse. Default: as much." placeholder:"MODE"`
 	BindDevice      string        `help:"The same for another kind of device." placeholder:"MODE"`
@@ -78,6 +81,7 @@ func (c *serveCommand) config(e *env) (config.Config, error) {
 		Listen: c.Listen, Issuer: c.Issuer, Data: e.data, Sessions: e.sessions, Database: e.database, KeyFile: e.keyFile,
 		TLS: c.TLS, TLSCert: c.TLSCert, TLSKey: c.TLSKey, HTTPRedirect: c.HTTPRedirect,
 		ACMEEmail: c.ACMEEmail, ACMEDirectory: c.ACMEDirectory, ACMERoot: c.ACMERoot,
+		MTLS: c.MTLS, ClientCA: c.ClientCA, ClientCertHeader: c.ClientCert,
 		Bind:        bound.Policy{Network: bound.Mode(c.BindNetwork), Device: bound.Mode(c.BindDevice)},
 		SessionIdle: c.SessionIdle, SessionLifetime: c.SessionLifetime, RotateKeys: c.RotateKeys, HashWorkers: c.HashWorkers,
 	}

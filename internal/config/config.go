@@ -58,6 +58,16 @@ type Config struct {
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. Default
 	// none: the peer is the client.
 	TrustedProxies []netip.Prefix
+	// MTLS is where clients show their certificates (RFC 8705): the issuer, or
+	// another name that leads here, so that browsers at the issuer are not asked for
+	// one. Default: nowhere; the issuer, with ClientCA or ClientCertHeader.
+	MTLS string
+	// ClientCA is a PEM file with the roots that clients' certificates lead to, for
+	// tls_client_auth. Default none: only certificates whose keys are registered.
+	ClientCA string
+	// ClientCertHeader is the header in which TrustedProxies pass the certificate of
+	// the client on. Default none: it is that of the connection.
+	ClientCertHeader string
 	// Outbound are the networks that we may post to and fetch from though they are
 	// not public: of applications that are told of logouts, of receivers and
 	// transmitters of security events. Default none; loopback, when the issuer is.
@@ -101,6 +111,7 @@ func (c Config) WithDefaults() Config {
 			c.Issuer = scheme + "://localhost:" + port
 		}
 	}
+	c = c.defaultMTLS()
 	if c.SessionIdle == 0 {
 		c.SessionIdle = 12 * time.Hour
 	}
@@ -112,7 +123,7 @@ func (c Config) WithDefaults() Config {
 
 // Validate returns every problem at once, each with what to do about it.
 func (c Config) Validate() error {
-	return errors.Join(c.checkListen(), c.checkIssuer(), c.checkTLS(), c.checkKeyFile(), c.checkStores(), c.checkSessions(), c.checkBind())
+	return errors.Join(c.checkListen(), c.checkIssuer(), c.checkTLS(), c.checkMTLS(), c.checkKeyFile(), c.checkStores(), c.checkSessions(), c.checkBind())
 }
 
 func (c Config) checkListen() error {

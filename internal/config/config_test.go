@@ -49,6 +49,17 @@ func TestUnsafeStartIsRefused(t *testing.T) {
 		{"listen without port", config.Config{Listen: "127.0.0.1", Issuer: "http://localhost"}, "HOST:PORT"},
 		{"a database this version has not", config.Config{Database: "redis://x"}, "leave --database out"},
 		{"idle beyond lifetime", config.Config{SessionIdle: 2 * time.Hour, SessionLifetime: time.Hour}, "idle must"},
+		{"a header of certificates that everybody can write", config.Config{Issuer: "https://id.example", ClientCertHeader: "X-SSL-Client-Cert"}, "everybody could write it"},
+		{"a header of a proxy", config.Config{Issuer: "https://id.example", ClientCertHeader: "X-SSL-Client-Cert", TrustedProxies: proxy}, ""},
+		{"a header with another meaning", config.Config{Issuer: "https://id.example", ClientCertHeader: "X-Forwarded-For", TrustedProxies: proxy}, "another meaning"},
+		{"a header that is none", config.Config{Issuer: "https://id.example", ClientCertHeader: "Client Cert", TrustedProxies: proxy}, "name of a header"},
+		{"certificates without TLS", config.Config{Issuer: "https://id.example", MTLS: "https://mtls.id.example", TrustedProxies: proxy}, "nothing shows the certificates"},
+		{"certificates at a plain address", config.Config{TLS: config.TLSDev, MTLS: "http://localhost:8080"}, "write https://host"},
+		{"certificates at a path", config.Config{TLS: config.TLSDev, MTLS: "https://localhost:8080/mtls"}, "write https://host"},
+		{"certificates at another address", config.Config{TLS: config.TLSDev, MTLS: "https://127.0.0.2:8080"}, "write a name"},
+		{"certificates at another name", config.Config{TLS: config.TLSDev, MTLS: "https://mtls.localhost:8080"}, ""},
+		{"certificates at a name that ACME has not", config.Config{TLS: config.TLSACME, Issuer: "https://id.example.com", MTLS: "https://mtls.example.com"}, "issuer's host only"},
+		{"a CA that is not there", config.Config{TLS: config.TLSDev, ClientCA: "/nowhere/ca.pem"}, "client-ca"},
 		{"keys rotated each minute", config.Config{RotateKeys: time.Minute}, "at least 24h"},
 	}
 	for _, tc := range cases {

@@ -3,6 +3,7 @@ package grant_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/keyring"
 	"github.com/wafer-auth/wafer/internal/oidc"
 	"github.com/wafer-auth/wafer/internal/opaque"
+	"github.com/wafer-auth/wafer/internal/peerkeys"
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/role"
 	"github.com/wafer-auth/wafer/internal/session"
@@ -57,11 +59,26 @@ type house struct {
 	sessions *session.Keeper
 	ring     *keyring.Ring
 	ada      account.User
+	web      map[string]string // what clients' addresses answer
+}
+
+// fetch gets a key set from an address of a client's.
+func (h *house) fetch(_ context.Context, uri string, _ int64) (peerkeys.Document, error) {
+	body, ok := h.web[uri]
+	if !ok {
+		return peerkeys.Document{}, errors.New("no answer")
+	}
+	return peerkeys.Document{Body: []byte(body)}, nil
 }
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	h := &house{t: t, clock: &clock{t: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}, store: memory.New()}
+	return houseOn(t, memory.New())
+}
+
+func houseOn(t *testing.T, in store.Store) *house {
+	t.Helper()
+	h := &house{t: t, clock: &clock{t: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}, store: in}
 	root, err := opaque.NewRoot(make([]byte, opaque.RootSize))
 	must(t, err)
 	h.sessions = session.NewKeeper(h.store, session.DefaultLimits(), h.clock.now)
@@ -72,6 +89,7 @@ func newHouse(t *testing.T) *house {
 		Store: h.store, Log: h.store, Sessions: h.sessions, Keys: h.ring, Refresh: token.NewRefreshKey(root.Derive("refresh")),
 		Secrets: secrets, Issuer: issuer, Now: h.clock.now, Jitter: func(time.Duration) time.Duration { return 0 },
 		Codes: token.NewCodeKey(root.Derive("codes")), IssuerKey: h.issuerKey,
+		Peers: peerkeys.New(peerkeys.Config{Now: h.clock.now, Log: slog.New(slog.DiscardHandler), Fetch: h.fetch}), Tickets: h.store,
 	})
 	h.furnish(secrets)
 	return h

@@ -57,6 +57,10 @@ type Config struct {
 	Statuses Statuses
 	// Codes makes and reads authorization codes. Without it there are none.
 	Codes token.CodeKey
+	// Peers has the keys of clients. Without it no client proves itself by one.
+	Peers PeerKeys
+	// Tickets remembers the ids of assertions and proofs. Without it none is taken.
+	Tickets Seen
 	// IssuerKey returns the key by which the issuer signs for its clients: ID tokens,
 	// userinfo, introspection. Without it those are not made.
 	IssuerKey func(alg jose.Algorithm) (*jose.Key, bool)
@@ -101,41 +105,6 @@ type Tokens struct {
 	Scope        string `json:"scope"`
 	// IssuedType says what a token exchange gave (RFC 8693 section 2.2.1).
 	IssuedType string `json:"issued_token_type,omitempty"`
-}
-
-// Credentials are how a client proves who it is.
-type Credentials struct {
-	ID     string
-	Secret string
-	Basic  bool // sent in the Authorization header
-}
-
-// Authenticate returns the client that the credentials prove. A public client
-// has an id and no secret. Every refusal is one InvalidClient, in one time.
-func (s *Service) Authenticate(ctx context.Context, c Credentials) (client.Client, error) {
-	st, err := s.Store.Snapshot(ctx, Query{ClientID: c.ID})
-	if err != nil {
-		return client.Client{}, fmt.Errorf("read client: %w", err)
-	}
-	var want opaque.Digest
-	if st.Client != nil {
-		want = st.Client.SecretHash
-	}
-	match := SecretCode(s.Secrets, c.ID, c.Secret).Equal(want)
-	switch {
-	case st.Client == nil || st.Client.Disabled:
-	case st.Client.Kind == client.Public && c.Secret == "" && !c.Basic:
-		return *st.Client, nil
-	case st.Client.Kind == client.Confidential && match:
-		return *st.Client, nil
-	}
-	return client.Client{}, refuse(InvalidClient, "Client authentication failed.")
-}
-
-// SecretCode is what is stored of a client's secret. It is keyed, because people
-// choose secrets: a copy of the database alone does not let anybody guess them.
-func SecretCode(k *opaque.Key, clientID, secret string) opaque.Digest {
-	return k.MAC("client", clientID, secret)
 }
 
 // apiID resolves what a caller called an API.

@@ -17,6 +17,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,7 @@ const (
 type development struct {
 	ca      *tls.Certificate
 	host    string
+	mtls    string // another name of ours, "" for none
 	now     func() time.Time
 	log     *slog.Logger
 	mu      sync.Mutex // one renewal at a time
@@ -41,7 +43,7 @@ type development struct {
 
 // openDevelopment returns the source and the file that clients should trust.
 func openDevelopment(o Options) (*development, string, error) {
-	d := &development{host: o.Config.IssuerHost(), now: o.Now, log: o.Log}
+	d := &development{host: o.Config.IssuerHost(), mtls: o.Config.MTLSHost(), now: o.Now, log: o.Log}
 	if err := os.MkdirAll(o.Folder, 0o700); err != nil {
 		return nil, "", fmt.Errorf("development CA: %w", err)
 	}
@@ -114,8 +116,10 @@ func (d *development) sign() (*tls.Certificate, error) {
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(d.ca.Leaf)
-	if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: d.host, CurrentTime: now}); err != nil {
-		return nil, fmt.Errorf("the CA is not for %s: %w", d.host, err)
+	for _, host := range []string{d.host, d.mtls} {
+		if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: host, CurrentTime: now}); err != nil {
+			return nil, fmt.Errorf("the CA is not for %s: %w", host, err)
+		}
 	}
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, nil
 }
@@ -123,10 +127,12 @@ func (d *development) sign() (*tls.Certificate, error) {
 // names are those by which this machine reaches itself, and the issuer's host.
 func (d *development) names() ([]string, []net.IP) {
 	names, addrs := []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
-	if ip := net.ParseIP(d.host); ip == nil && d.host != "localhost" {
-		names = append(names, d.host)
-	} else if ip != nil && !ip.IsLoopback() {
-		addrs = append(addrs, ip)
+	for _, host := range []string{d.host, d.mtls} {
+		if ip := net.ParseIP(host); ip == nil && host != "" && !slices.Contains(names, host) {
+			names = append(names, host)
+		} else if ip != nil && !ip.IsLoopback() {
+			addrs = append(addrs, ip)
+		}
 	}
 	return names, addrs
 }

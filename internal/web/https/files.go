@@ -20,7 +20,7 @@ import (
 // files is a certificate that the operator brings, and replaces while we run.
 type files struct {
 	cert, key string
-	host      string
+	hosts     []string // that it must serve, the issuer's first
 	now       func() time.Time
 	log       *slog.Logger
 	current   atomic.Pointer[tls.Certificate]
@@ -31,7 +31,10 @@ type files struct {
 }
 
 func openFiles(o Options) (*files, error) {
-	f := &files{cert: o.Config.TLSCert, key: o.Config.TLSKey, host: o.Config.IssuerHost(), now: o.Now, log: o.Log}
+	f := &files{cert: o.Config.TLSCert, key: o.Config.TLSKey, hosts: []string{o.Config.IssuerHost()}, now: o.Now, log: o.Log}
+	if more := o.Config.MTLSHost(); more != "" && more != f.hosts[0] {
+		f.hosts = append(f.hosts, more)
+	}
 	f.seen = f.look()
 	pair, err := f.read()
 	if err != nil {
@@ -125,11 +128,16 @@ func (f *files) check(leaf *x509.Certificate) error {
 		return fmt.Errorf("tls-cert %s begins only at %s; is the clock right?", f.cert, day(leaf.NotBefore))
 	}
 	var names x509.HostnameError
-	if err := leaf.VerifyHostname(f.host); errors.As(err, &names) {
-		return fmt.Errorf("tls-cert %s is not for the issuer's host %s, but for %s; get one that is, or change --issuer",
-			f.cert, f.host, namesOf(leaf))
-	} else if err != nil {
-		return fmt.Errorf("tls-cert %s: %w", f.cert, err)
+	for i, host := range f.hosts {
+		whose, flag := "the issuer's host", "--issuer"
+		if i > 0 {
+			whose, flag = "the host", "--mtls"
+		}
+		if err := leaf.VerifyHostname(host); errors.As(err, &names) {
+			return fmt.Errorf("tls-cert %s is not for %s %s, but for %s; get one that is, or change %s", f.cert, whose, host, namesOf(leaf), flag)
+		} else if err != nil {
+			return fmt.Errorf("tls-cert %s: %w", f.cert, err)
+		}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"log"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/config"
@@ -31,6 +32,8 @@ type Front struct {
 	now    func() time.Time
 	log    *slog.Logger
 	issuer string
+	mtls   string // the host whose connections are asked for certificates, "" for none
+	only   bool   // and those to other hosts are not
 	trust  string
 }
 
@@ -47,7 +50,8 @@ type source interface {
 // Open makes a Front. A certificate of one's own that could not serve the issuer
 // is an error. One from an ACME server is ordered by Manage.
 func Open(o Options) (*Front, error) {
-	f := &Front{now: o.Now, log: o.Log, issuer: o.Config.Issuer}
+	f := &Front{now: o.Now, log: o.Log, issuer: o.Config.Issuer, mtls: o.Config.MTLSHost()}
+	f.only = f.mtls != o.Config.IssuerHost()
 	var err error
 	switch o.Config.TLS {
 	case config.TLSFiles:
@@ -72,7 +76,24 @@ func (f *Front) TLSConfig() *tls.Config {
 	if _, ok := f.source.(*acme); ok {
 		protos = append(protos, challengeProtocol)
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: protos, GetCertificate: f.source.certificate, Time: f.now}
+	plain := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: protos, GetCertificate: f.source.certificate, Time: f.now}
+	if f.mtls == "" {
+		return plain
+	}
+	// A certificate is asked for, never required, and judged by those who need one: a
+	// connection may be of another client.
+	asking := plain.Clone()
+	asking.ClientAuth = tls.RequestClientCert
+	if !f.only {
+		return asking
+	}
+	plain.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if strings.EqualFold(hello.ServerName, f.mtls) {
+			return asking, nil
+		}
+		return nil, nil // as it is
+	}
+	return plain
 }
 
 // Plain returns the handler of plain HTTP: challenges of the ACME server, and
