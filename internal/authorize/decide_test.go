@@ -192,7 +192,7 @@ func TestAUTHZ014HintsNameWhoIsMeant(t *testing.T) {
 		"aud":          forge(key, "JWT", func(c map[string]any) { c["aud"] = "rp2" }),
 		"iss":          forge(key, "JWT", func(c map[string]any) { c["iss"] = "https://other.example" }),
 		"logout token": forge(key, "logout+jwt", func(map[string]any) {}),
-		"userinfo":     forge(key, "JWT", func(c map[string]any) { delete(c, "auth_time") }),
+		"userinfo":     forge(key, "JWT", func(c map[string]any) { delete(c, "exp") }),
 		"far past":     forge(key, "JWT", func(c map[string]any) { c["iat"] = h.clock.now().Add(-100 * 24 * time.Hour).Unix() }),
 		"access token": tokens.AccessToken, "changed": mine[:len(mine)-8] + "AAAAAAAA", "text": "ada",
 	} {

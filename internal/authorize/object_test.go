@@ -145,3 +145,16 @@ func TestRequestObjectsKeepToTheAlgorithmOfTheClient(t *testing.T) {
 	_, err = h.read(ask("request", h.sign(h.key, objectType, inside)))
 	shown(t, "evil inside", err)
 }
+
+func TestKeysThatAreNotAtHandAreNoRefusalOfTheClient(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	text := h.sign(h.key, objectType, h.claimsOf("rp1", ask()))
+	h.fine(ask("request", text))
+	h.change("rp1", func(c *client.Client) { c.OAuth.JWKS, c.OAuth.JWKSURI = nil, "https://rp1.test/keys" })
+	_, err := h.read(ask("request", text))
+	told(t, "address does not answer", err, oidc.TemporarilyUnavailable)
+	h.change("rp1", func(c *client.Client) { c.OAuth.JWKSURI = "" })
+	_, err = h.read(ask("request", text))
+	told(t, "no keys at all", err, oidc.InvalidRequestObject)
+}

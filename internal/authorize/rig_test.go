@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/keyring"
 	"github.com/wafer-auth/wafer/internal/oidc"
 	"github.com/wafer-auth/wafer/internal/opaque"
+	"github.com/wafer-auth/wafer/internal/peerkeys"
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/role"
 	"github.com/wafer-auth/wafer/internal/session"
@@ -94,10 +96,15 @@ func newHouse(t testing.TB) *house {
 	})
 	h.Service = authorize.New(authorize.Config{
 		Issuer: issuer, Clients: h.store, APIs: h.store, Grants: h.grants, Tickets: h.store, Consents: h.store,
-		Keys: authorize.Inline{}, Issued: h.ring, Seal: root.Derive("requests"), Now: h.clock.now,
+		Keys: peerkeys.New(peerkeys.Config{Now: h.clock.now, Log: slog.New(slog.DiscardHandler), Fetch: h.fetch}), Seal: root.Derive("requests"), Now: h.clock.now,
 	})
 	h.furnish()
 	return h
+}
+
+// fetch is what addresses of key sets answer: nothing.
+func (h *house) fetch(context.Context, string, int64) (peerkeys.Document, error) {
+	return peerkeys.Document{}, errors.New("nobody is there")
 }
 
 func (h *house) furnish() {

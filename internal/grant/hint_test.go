@@ -51,7 +51,7 @@ func TestIDTokenHintIsAnIDTokenOfOursAndNothingElse(t *testing.T) {
 		t.Helper()
 		hint, ok, err := h.IDTokenHint(t.Context(), tok.IDToken)
 		must(t, err)
-		if !ok || hint != (grant.Hint{Subject: h.ada.ID, SessionID: s.ID, ClientID: "web"}) {
+		if !ok || hint != (grant.Hint{Subject: h.ada.ID, SessionID: s.ID, ClientID: "web", IssuedAt: h.clock.now()}) {
 			t.Fatalf("the ID token is not taken: %v %+v", ok, hint)
 		}
 	}

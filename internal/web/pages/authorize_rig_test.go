@@ -51,8 +51,7 @@ func (g *rig) requests(store *memory.Store, ring *keyring.Ring, root *opaque.Roo
 		},
 	})
 	g.requestsOf = authorize.New(authorize.Config{
-		Issuer: g.url, Clients: store, APIs: store, Grants: g.grants, Tickets: store, Consents: store, Keys: authorize.Inline{}, Issued: ring,
-		Seal: root.Derive("requests"), Now: g.clock.Now,
+		Issuer: g.url, Clients: store, APIs: store, Grants: g.grants, Tickets: store, Consents: store, Seal: root.Derive("requests"), Now: g.clock.Now,
 	})
 	return g.requestsOf
 }
