@@ -33,7 +33,7 @@ func (a *App) surfaces(o Options) error {
 		return err
 	}
 	mux := http.NewServeMux()
-	oauth.New(oauth.Config{Issuer: a.config.Issuer, Grants: a.grants, Requests: a.requests, Keys: a.ring, Registered: origins.Registered, Log: a.log}).Mount(mux)
+	oauth.New(oauth.Config{Issuer: a.config.Issuer, Grants: a.grants, Requests: a.requests, Keys: a.ring, Registered: origins.Registered, Log: a.log, Locales: pages.Locales()}).Mount(mux)
 	sessions.New(sessions.Config{
 		SignIn: a.signin, Sessions: a.sessions, Grants: a.grants, Accounts: a.admin, FirstParty: origins.FirstParty, Log: a.log,
 	}).Mount(mux)
