@@ -26,7 +26,7 @@ func (a *App) surfaces(o Options) error {
 		Keys: a.ring, Sessions: a.sessions, Setup: a.admin, Moves: moves{a.store}, Logs: a.store, Messages: a.store, Feed: a.hub, Now: a.now, Log: a.log,
 	})
 	ui, err := pages.New(pages.Config{
-		Issuer: a.config.Issuer, SignIn: a.signin, Sessions: a.sessions, Accounts: a.admin, Authorize: a.requests, Forms: a.root.Derive("forms"),
+		Issuer: a.config.Issuer, SignIn: a.signin, Sessions: a.sessions, Accounts: a.admin, Authorize: a.requests, Devices: a.grants, Forms: a.root.Derive("forms"),
 		Now: a.now, Log: a.log, Links: links(o.Links), Setup: func() bool { return a.bootstrap != "" },
 	})
 	if err != nil {

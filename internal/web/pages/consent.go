@@ -42,10 +42,8 @@ func (p *Pages) showConsent(w http.ResponseWriter, v *visit, r oidc.Request, d a
 		return err
 	}
 	out := consentPage{Target: to, Step: d.Step, Local: authorize.Unassured(d.Client, r.RedirectURI), API: d.API}
-	identity, ofAPI := oidc.SplitScopes(d.Scopes)
-	for _, scope := range identity {
-		out.Who = append(out.Who, v.text(identityTexts[scope]))
-	}
+	var ofAPI []string
+	out.Who, ofAPI = v.wishes(d.Scopes)
 	if r.APIID != api.Userinfo {
 		out.Scopes = ofAPI
 	}
