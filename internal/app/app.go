@@ -136,6 +136,7 @@ func (a *App) services() error {
 	a.grants = grant.New(grant.Config{
 		Store: a.store, Log: a.store, Sessions: a.sessions, Keys: a.ring, Refresh: token.NewRefreshKey(a.root.Derive("refresh tokens")), Statuses: a.lists,
 		Secrets: secrets, Issuer: a.config.Issuer, Now: a.now, Codes: token.NewCodeKey(a.root.Derive("authorization codes")), IssuerKey: a.issuerKey,
+		Devices: a.store, UserCodes: a.root.Derive("user codes"),
 	})
 	if a.hub, err = a.newHub(); err != nil {
 		return err

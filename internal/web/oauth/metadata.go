@@ -32,6 +32,7 @@ type metadataOf struct {
 	IntrospectionMethods  []string `json:"introspection_endpoint_auth_methods_supported"`
 	StatusLists           string   `json:"status_list_aggregation_endpoint"`
 	metadataOfSignIn
+	metadataOfLogout
 }
 
 // document is an answer made once.
@@ -47,13 +48,13 @@ func documentOf(body []byte, etag string, age time.Duration) *document {
 
 // newDocument makes the metadata from the issuer alone: a Host header never gets
 // near it.
-func newDocument(issuer string) *document {
+func newDocument(issuer string, locales []string) *document {
 	body, err := json.Marshal(metadataOf{
 		Issuer: issuer, TokenEndpoint: issuer + "/oauth/token", JWKS: issuer + "/.well-known/jwks.json",
 		GrantTypes: grantNames(), AuthMethods: authMethods,
 		RevocationEndpoint: issuer + "/oauth/revoke", RevocationMethods: authMethods,
 		IntrospectionEndpoint: issuer + "/oauth/introspect", IntrospectionMethods: secretMethods,
-		StatusLists: issuer + statuslist.Path, metadataOfSignIn: signInMetadata(issuer),
+		StatusLists: issuer + statuslist.Path, metadataOfSignIn: signInMetadata(issuer), metadataOfLogout: logoutMetadata(issuer, locales),
 	})
 	if err != nil {
 		panic(err) // strings always marshal

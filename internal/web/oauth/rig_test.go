@@ -78,7 +78,7 @@ func newRig(t *testing.T) rig {
 	g.grants = grant.New(grant.Config{
 		Store: g.store, Log: g.store, Sessions: g.sessions, Keys: g.ring, Refresh: token.NewRefreshKey(root.Derive("refresh")),
 		Secrets: secrets, Issuer: issuer, Now: g.clock, Jitter: func(time.Duration) time.Duration { return 0 },
-		Codes: token.NewCodeKey(root.Derive("codes")), IssuerKey: g.issuerKey,
+		Codes: token.NewCodeKey(root.Derive("codes")), IssuerKey: g.issuerKey, Devices: g.store, UserCodes: root.Derive("user codes"),
 	})
 	g.requests = authorize.New(authorize.Config{
 		Issuer: issuer, Clients: g.store, APIs: g.store, Grants: g.grants, Tickets: g.store, Consents: g.store,

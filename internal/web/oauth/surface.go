@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,7 @@ var routes = []route{
 	{method: "GET", path: "/.well-known/jwks.json", public: (*Surface).jwks},
 	{method: "GET", path: "/.well-known/oauth-authorization-server", public: (*Surface).metadata},
 	{method: "GET", path: "/.well-known/openid-configuration", public: (*Surface).metadata},
+	{method: "POST", path: "/oauth/device", private: (*Surface).device},
 	{method: "POST", path: "/oauth/introspect", private: (*Surface).introspect},
 	{method: "POST", path: "/oauth/par", private: (*Surface).push, browsers: true},
 	{method: "POST", path: "/oauth/revoke", private: (*Surface).revoke, browsers: true},
@@ -53,6 +55,8 @@ type Grants interface {
 	Exchange(ctx context.Context, c client.Client, ask grant.CodeAsk) (grant.Tokens, error)
 	Refresh(ctx context.Context, c client.Client, ask grant.RefreshAsk) (grant.Tokens, error)
 	ExchangeToken(ctx context.Context, c client.Client, ask grant.ExchangeAsk) (grant.Tokens, error)
+	StartDevice(ctx context.Context, c client.Client, ask grant.Ask, from netip.Addr) (grant.DeviceStart, error)
+	RedeemDevice(ctx context.Context, c client.Client, in grant.DevicePoll) (grant.Tokens, error)
 	Introspect(ctx context.Context, caller client.Client, q grant.Question) (grant.Answer, error)
 	SignAnswer(caller client.Client, a grant.Answer) (string, error)
 	Revoke(ctx context.Context, caller client.Client, token, hint string) error
@@ -65,7 +69,7 @@ type Keys interface {
 	MaxAge() time.Duration
 }
 
-// Config is what a Surface is made of. All fields are needed.
+// Config is what a Surface is made of. All fields but Locales are needed.
 type Config struct {
 	Issuer   string
 	Grants   Grants
@@ -75,6 +79,7 @@ type Config struct {
 	// call the token endpoint.
 	Registered func(ctx context.Context, origin string) bool
 	Log        *slog.Logger
+	Locales    []string // the languages of the pages, for metadata; none: not told
 }
 
 // Surface serves the routes.
@@ -86,7 +91,7 @@ type Surface struct {
 
 // New returns a surface.
 func New(c Config) *Surface {
-	return &Surface{Config: c, discovery: newDocument(c.Issuer)}
+	return &Surface{Config: c, discovery: newDocument(c.Issuer, c.Locales)}
 }
 
 // Mount adds every row to mux.
