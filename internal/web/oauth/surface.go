@@ -54,6 +54,7 @@ type Grants interface {
 	ClientCredentials(ctx context.Context, c client.Client, ask grant.Ask) (grant.Tokens, error)
 	Exchange(ctx context.Context, c client.Client, ask grant.CodeAsk) (grant.Tokens, error)
 	Refresh(ctx context.Context, c client.Client, ask grant.RefreshAsk) (grant.Tokens, error)
+	AssertionGrant(ctx context.Context, c client.Client, ask grant.AssertionAsk) (grant.Tokens, error)
 	ExchangeToken(ctx context.Context, c client.Client, ask grant.ExchangeAsk) (grant.Tokens, error)
 	StartDevice(ctx context.Context, c client.Client, ask grant.Ask, from netip.Addr) (grant.DeviceStart, error)
 	RedeemDevice(ctx context.Context, c client.Client, in grant.DevicePoll) (grant.Tokens, error)
