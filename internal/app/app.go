@@ -133,13 +133,17 @@ func (a *App) services() error {
 	a.lists = statuslist.New(statuslist.Config{
 		Store: a.store, Issuer: a.config.Issuer, Key: a.root.Derive("status lists"), Signer: a.eventsKey, Now: a.now,
 	})
+	if a.outward, err = a.newOutward(); err != nil {
+		return err
+	}
 	a.grants = grant.New(grant.Config{
 		Store: a.store, Log: a.store, Sessions: a.sessions, Keys: a.ring, Refresh: token.NewRefreshKey(a.root.Derive("refresh tokens")), Statuses: a.lists,
 		Secrets: secrets, Issuer: a.config.Issuer, Now: a.now, Codes: token.NewCodeKey(a.root.Derive("authorization codes")), IssuerKey: a.issuerKey,
+		Peers: a.outward.keys, Tickets: a.store,
 	})
 	a.requests = authorize.New(authorize.Config{
 		Issuer: a.config.Issuer, Clients: a.store, APIs: a.store, Grants: a.grants, Tickets: a.store, Consents: a.store,
-		Keys: authorize.Inline{}, Issued: a.ring, Seal: a.root.Derive("authorization requests"), Now: a.now,
+		Keys: clientKeys{a.outward.keys}, Issued: a.ring, Seal: a.root.Derive("authorization requests"), Now: a.now,
 	})
 	if a.hub, err = a.newHub(); err != nil {
 		return err
@@ -152,8 +156,7 @@ func (a *App) services() error {
 		Store: a.store, Passwords: a.passwords, Secrets: secrets, Keys: a.ring, Fleet: a.hub, Statuses: a.lists, Sessions: a.sessions, Issuer: a.config.Issuer, Now: a.now,
 		Tokens: a.jti,
 	})
-	a.outward, err = a.newOutward()
-	return err
+	return nil
 }
 
 // jti finds the id of an opaque access token by its digest.
