@@ -65,7 +65,7 @@ var house = plan{
 
 	fileLines:     500,
 	functionLines: 80,
-	documentLines: map[string]int{"ARCHITECTURE.md": 150},
+	documentLines: map[string]int{"ARCHITECTURE.md": 175},
 
 	// Files and functions that may be longer, each with its reason: "path" or "path:Function" or "path:Type.Method".
 	// An entry nobody needs is a failure.

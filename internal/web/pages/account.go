@@ -3,7 +3,6 @@ package pages
 import (
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/wafer-auth/wafer/internal/account"
 	"github.com/wafer-auth/wafer/internal/admin"
@@ -50,7 +49,7 @@ var notices = map[string]string{
 func (p *Pages) account(w http.ResponseWriter, v *visit) error {
 	out := accountPage{}
 	if key, ok := notices[v.URL.Query().Get("done")]; ok {
-		out.Notice = text(key)
+		out.Notice = v.text(key)
 	}
 	return p.showAccount(w, v, out, http.StatusOK)
 }
@@ -67,10 +66,10 @@ func (p *Pages) showAccount(w http.ResponseWriter, v *visit, out accountPage, st
 	if out.Devices, err = p.devices(v, all); err != nil {
 		return err
 	}
-	out.frame = frame{Title: text("account.title"), Nonce: v.nonce, Wide: true, Script: true, Person: u.Login}
+	out.frame = frame{Title: v.text("account.title"), Nonce: v.nonce, Asked: v.asked, Wide: true, Script: true, Person: u.Login}
 	out.Name, out.Others = displayName(u), len(out.Devices)-1
 	out.EndCode, out.EndAllCode, out.PasswordCode = p.code(v, formEnd), p.code(v, formEndAll), p.code(v, formPassword)
-	return p.show(w, answer{"account", status, out})
+	return p.show(w, v, answer{"account", status, out})
 }
 
 func displayName(u account.User) string {
@@ -86,8 +85,8 @@ func (p *Pages) devices(v *visit, all []session.Session) ([]device, error) {
 	var here, others []device
 	for _, s := range all {
 		d := device{
-			ID: s.ID, Name: agentName(s.Agent), Here: s.ID == v.session.ID, Address: s.Address,
-			Seen: when(s.SeenAt, now), Since: when(s.CreatedAt, now),
+			ID: s.ID, Name: v.agentName(s.Agent), Here: s.ID == v.session.ID, Address: s.Address,
+			Seen: v.when(s.SeenAt, now), Since: v.when(s.CreatedAt, now),
 		}
 		var err error
 		if d.Through, err = p.clientName(v, s.ClientID); err != nil {
@@ -111,12 +110,6 @@ func (p *Pages) clientName(v *visit, id string) (string, error) {
 		return id, nil
 	}
 	return c.Name, err
-}
-
-func when(t, now time.Time) moment {
-	return moment{
-		Words: agoText(now.Sub(t)), Exact: t.UTC().Format(time.RFC3339), Title: t.UTC().Format("2 January 2006, 15:04 UTC"),
-	}
 }
 
 // endDevice ends one of the person's own sessions. Another person's is not there.
@@ -175,8 +168,8 @@ func (p *Pages) refusePassword(w http.ResponseWriter, v *visit, err error) error
 	why := respond.Explain(err)
 	respond.Headers(w, v.Request, why)
 	out := accountPage{}
-	message := why.Message
-	if wait := waitText(why.RetryAfter); wait != "" {
+	message := v.say(why.Message)
+	if wait := v.waitText(why.RetryAfter); wait != "" {
 		message += " " + wait
 	}
 	if refusal.Code == fault.Invalid && v.fields["current"] != "" {

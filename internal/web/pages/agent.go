@@ -7,8 +7,11 @@ import "strings"
 var browsers = []struct{ mark, name string }{
 	{"Edg/", "Edge"}, {"EdgA/", "Edge"}, {"EdgiOS/", "Edge"}, {"OPR/", "Opera"}, {"Vivaldi/", "Vivaldi"}, {"SamsungBrowser/", "Samsung Internet"},
 	{"FxiOS/", "Firefox"}, {"Firefox/", "Firefox"}, {"CriOS/", "Chrome"}, {"HeadlessChrome/", "Chrome"}, {"Chromium/", "Chromium"}, {"Chrome/", "Chrome"},
-	{"Safari/", "Safari"}, {"curl/", "curl"}, {"Go-http-client/", "A Go program"}, {"python-requests/", "A Python program"},
+	{"Safari/", "Safari"}, {"curl/", "curl"},
 }
+
+// programs are named by what they are written in.
+var programs = []struct{ mark, name string }{{"Go-http-client/", "Go"}, {"python-requests/", "Python"}}
 
 var systems = []struct{ mark, name string }{
 	{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"CrOS", "ChromeOS"}, {"Windows", "Windows"}, {"Mac OS X", "Mac"}, {"Linux", "Linux"},
@@ -16,7 +19,7 @@ var systems = []struct{ mark, name string }{
 
 // agentName says in people's words what a user agent is: "Firefox on Linux". It
 // is a courtesy: anybody can send any text.
-func agentName(agent string) string {
+func (l *language) agentName(agent string) string {
 	browser, system := "", ""
 	for _, b := range browsers {
 		if strings.Contains(agent, b.mark) {
@@ -32,11 +35,16 @@ func agentName(agent string) string {
 	}
 	switch {
 	case browser != "" && system != "":
-		return texts("device.on", browser, system)
+		return l.texts("device.on", browser, system)
 	case browser != "":
 		return browser
 	case system != "":
-		return texts("device.on", text("device.some"), system)
+		return l.texts("device.on", l.text("device.some"), system)
 	}
-	return text("device.unknown")
+	for _, p := range programs {
+		if strings.Contains(agent, p.mark) {
+			return l.texts("device.program", p.name)
+		}
+	}
+	return l.text("device.unknown")
 }

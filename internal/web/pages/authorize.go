@@ -82,6 +82,7 @@ func (p *Pages) goOn(w http.ResponseWriter, v *visit) error {
 // next does what the request needs next.
 func (p *Pages) next(w http.ResponseWriter, v *visit, r oidc.Request) error {
 	v.know(w)
+	v.speak(r.Locales...)
 	d, err := p.Authorize.Decide(v.Context(), r, p.front(v))
 	if err != nil {
 		return err

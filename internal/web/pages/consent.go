@@ -44,18 +44,18 @@ func (p *Pages) showConsent(w http.ResponseWriter, v *visit, r oidc.Request, d a
 	out := consentPage{Target: to, Step: d.Step, Local: authorize.Unassured(d.Client, r.RedirectURI), API: d.API}
 	identity, ofAPI := oidc.SplitScopes(d.Scopes)
 	for _, scope := range identity {
-		out.Who = append(out.Who, text(identityTexts[scope]))
+		out.Who = append(out.Who, v.text(identityTexts[scope]))
 	}
 	if r.APIID != api.Userinfo {
 		out.Scopes = ofAPI
 	}
-	out.frame = frame{Title: text("consent.title"), Nonce: v.nonce, Person: u.Login}
+	out.frame = frame{Title: v.text("consent.title"), Nonce: v.nonce, Asked: v.asked, Person: u.Login}
 	out.Code = p.code(v, formConsent)
 	p.policy(w.Header(), v, to.origin)
-	return p.show(w, answer{"consent", http.StatusOK, out})
+	return p.show(w, v, answer{"consent", http.StatusOK, out})
 }
 
-var errDecision = fault.New(fault.Invalid, text("consent.neither"))
+var errDecision = fault.New(fault.Invalid, languages[0].text("consent.neither"))
 
 // decide takes the person's answer. Who posts it without having been asked, in this
 // browser and this session, has no step to go with it.

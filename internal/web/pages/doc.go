@@ -8,4 +8,9 @@
 //
 // A page is one file here, one template, one row of routes, its texts in the
 // catalogue and a golden file.
+//
+// A page is in the language that an application asks for (ui_locales), else in the
+// one that the browser prefers, else in English. The public sentences of flows are
+// in the catalogue too, under "refused.": say finds them by their English words, and
+// leaves in English what is not there.
 package pages

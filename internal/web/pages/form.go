@@ -32,7 +32,7 @@ const formCookieName = "__Host-Http-wafer-form"
 // codeField is the hidden field with a form's code.
 const codeField = "csrf"
 
-var errStale = fault.New(fault.Forbidden, text("form.stale"))
+var errStale = fault.New(fault.Forbidden, languages[0].text("form.stale"))
 
 // code returns what the form must bring back. It is bound to the form and to the
 // session, or, while nobody is signed in, to the form cookie: who logs somebody
@@ -56,6 +56,7 @@ func (p *Pages) readForm(v *visit, row route) error {
 	if v.fields, err = middleware.Form(v.Request); err != nil {
 		return err
 	}
+	v.speak(v.fields["ui_locales"])
 	known := v.session != nil || v.browser != ""
 	good := opaque.Hash(v.fields[codeField]).Equal(opaque.Hash(p.code(v, row.Form)))
 	v.stale = !known || !good

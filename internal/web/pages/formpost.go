@@ -25,6 +25,6 @@ func (p *Pages) showFormPost(w http.ResponseWriter, v *visit, a authorize.Answer
 	}
 	p.policy(w.Header(), v, origin)
 	out := formPostPage{To: template.URL(a.To), Fields: a.Fields, Host: hostOf(a.To)} //nolint:gosec // registered by the client and compared byte for byte
-	out.frame = frame{Title: text("formpost.title"), Nonce: v.nonce}
-	return p.show(w, answer{"formpost", http.StatusOK, out})
+	out.frame = frame{Title: v.text("formpost.title"), Nonce: v.nonce, Asked: v.asked}
+	return p.show(w, v, answer{"formpost", http.StatusOK, out})
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +53,10 @@ var shots = []shot{
 	{"start-in", 200, func(_ *rig, b *browser) page { b.signIn(ada); return b.get("/") }},
 }
 
+// inGerman are the pages that are looked at in German too: those with the most words
+// put together.
+var inGerman = []string{"account", "login-refused"}
+
 var varying = []struct{ pattern, with string }{
 	{`nonce="[^"]*"`, `nonce="NONCE"`},
 	{`name="csrf" value="[^"]{43}"`, `name="csrf" value="CODE"`},
@@ -63,27 +68,39 @@ var varying = []struct{ pattern, with string }{
 func TestPagesLookAsTheyDid(t *testing.T) {
 	t.Parallel()
 	for _, s := range shots {
-		t.Run(s.name, func(t *testing.T) {
-			t.Parallel()
-			g := newRig(t)
-			got := s.take(g, g.browser())
-			if got.status != s.status {
-				t.Fatalf("status %d, want %d\n%s", got.status, s.status, got.body)
+		for _, lang := range []string{"en", "de"} {
+			if lang == "de" && !slices.Contains(inGerman, s.name) {
+				continue
 			}
-			body := got.body
-			for _, v := range varying {
-				body = regexp.MustCompile(v.pattern).ReplaceAllString(body, v.with)
-			}
-			file := filepath.Join("testdata", s.name+".html")
-			if *update {
-				g.must(os.WriteFile(file, []byte(body), 0o644))
-			}
-			want, err := os.ReadFile(file)
-			g.must(err)
-			if body != string(want) {
-				t.Errorf("%s differs from %s; look at it, then run with -update\n%s", s.name, file, body)
-			}
-		})
+			t.Run(lang+" "+s.name, func(t *testing.T) {
+				t.Parallel()
+				looksAsItDid(t, s, lang)
+			})
+		}
+	}
+}
+
+// looksAsItDid compares with a golden file: name.html, and name.de.html.
+func looksAsItDid(t *testing.T, s shot, lang string) {
+	g := newRig(t)
+	b := g.browser()
+	b.language = lang
+	got := s.take(g, b)
+	if got.status != s.status {
+		t.Fatalf("status %d, want %d\n%s", got.status, s.status, got.body)
+	}
+	body := got.body
+	for _, v := range varying {
+		body = regexp.MustCompile(v.pattern).ReplaceAllString(body, v.with)
+	}
+	file := filepath.Join("testdata", s.name+map[string]string{"en": "", "de": ".de"}[lang]+".html")
+	if *update {
+		g.must(os.WriteFile(file, []byte(body), 0o644))
+	}
+	want, err := os.ReadFile(file)
+	g.must(err)
+	if body != string(want) {
+		t.Errorf("%s differs from %s; look at it, then run with -update\n%s", s.name, file, body)
 	}
 }
 
@@ -105,7 +122,7 @@ func TestPagesHaveNothingInlineAndStrictHeaders(t *testing.T) {
 			}
 			for name, want := range map[string]string{
 				"Cache-Control": "no-store", "Cross-Origin-Opener-Policy": "same-origin", "Referrer-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
-				"X-Content-Type-Options": "nosniff", "Content-Type": "text/html; charset=utf-8", "Vary": "Cookie",
+				"X-Content-Type-Options": "nosniff", "Content-Type": "text/html; charset=utf-8", "Vary": "Accept-Language, Cookie",
 			} {
 				if have := got.header.Get(name); have != want {
 					t.Errorf("%s: %q, want %q", name, have, want)

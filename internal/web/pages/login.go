@@ -44,7 +44,7 @@ func (p *Pages) login(w http.ResponseWriter, v *visit) error {
 		out.Login = to.request.LoginHint
 	}
 	if v.URL.Query().Get("done") == "setup" {
-		out.Notice = text("setup.done")
+		out.Notice = v.text("setup.done")
 	}
 	return p.showLogin(w, v, out, http.StatusOK)
 }
@@ -52,9 +52,9 @@ func (p *Pages) login(w http.ResponseWriter, v *visit) error {
 func (p *Pages) showLogin(w http.ResponseWriter, v *visit, out loginPage, status int) error {
 	v.remember(w)
 	p.policy(w.Header(), v, out.Target.origin)
-	out.frame = frame{Title: text("login.title"), Nonce: v.nonce, Script: true}
+	out.frame = frame{Title: v.text("login.title"), Nonce: v.nonce, Asked: v.asked, Script: true}
 	out.Code, out.Server = p.code(v, formLogin), p.host
-	return p.show(w, answer{"login", status, out})
+	return p.show(w, v, answer{"login", status, out})
 }
 
 // signIn begins a session. The one that the browser had before ends with it.
@@ -111,6 +111,6 @@ func (p *Pages) refuseLogin(w http.ResponseWriter, v *visit, to target, err erro
 	why := respond.Explain(err)
 	respond.Headers(w, v.Request, why)
 	return p.showLogin(w, v, loginPage{
-		Target: to, Login: audit.Clip(v.fields["login"]), Error: why.Message, Wait: waitText(why.RetryAfter),
+		Target: to, Login: audit.Clip(v.fields["login"]), Error: v.say(why.Message), Wait: v.waitText(why.RetryAfter),
 	}, why.Status)
 }

@@ -26,11 +26,11 @@ func (p *Pages) logout(w http.ResponseWriter, v *visit) error {
 }
 
 func (p *Pages) showLogout(w http.ResponseWriter, v *visit, out logoutPage, status int) error {
-	out.frame = frame{Title: text("logout.title"), Nonce: v.nonce}
+	out.frame = frame{Title: v.text("logout.title"), Nonce: v.nonce, Asked: v.asked}
 	out.Gone, out.Back = v.session == nil, out.Target.or("/account")
 	if out.Gone {
-		out.Title, out.Back = text("logout.gone.title"), out.Target.with("/login")
-		return p.show(w, answer{"logout", status, out})
+		out.Title, out.Back = v.text("logout.gone.title"), out.Target.with("/login")
+		return p.show(w, v, answer{"logout", status, out})
 	}
 	u, err := p.user(v)
 	if err != nil {
@@ -38,7 +38,7 @@ func (p *Pages) showLogout(w http.ResponseWriter, v *visit, out logoutPage, stat
 	}
 	out.Person, out.Code = u.Login, p.code(v, formLogout)
 	p.policy(w.Header(), v, out.Target.origin)
-	return p.show(w, answer{"logout", status, out})
+	return p.show(w, v, answer{"logout", status, out})
 }
 
 // signOut ends the session everywhere: whatever hangs from it ends with it.

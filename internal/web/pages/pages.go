@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -103,7 +104,7 @@ type Config struct {
 type Pages struct {
 	Config
 	host      string
-	templates map[string]*template.Template
+	templates map[string]map[string]*template.Template // by language and page
 	assets    map[string]asset
 	done      atomic.Bool // the first administrator was made here
 }
@@ -135,18 +136,21 @@ func (p *Pages) Mount(mux *http.ServeMux) {
 // brought, the nonce of its answer.
 type visit struct {
 	*http.Request
-	secret  string           // value of the session cookie, "" for none
-	session *session.Session // nil: nobody is signed in
-	browser string           // value of the form cookie, "" for none
-	fields  middleware.Fields
-	stale   bool // the form's code was wrong; the handler of a public form says so itself
-	nonce   string
+	*language                  // of the answer
+	asked     string           // its tag, when an application asked for it
+	secret    string           // value of the session cookie, "" for none
+	session   *session.Session // nil: nobody is signed in
+	browser   string           // value of the form cookie, "" for none
+	fields    middleware.Fields
+	stale     bool // the form's code was wrong; the handler of a public form says so itself
+	nonce     string
 }
 
 // handler is the pipeline in front of every page.
 func (p *Pages) handler(row route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := &visit{Request: r, nonce: opaque.Text(16)}
+		v := &visit{Request: r, language: preferred(r.Header["Accept-Language"]), nonce: opaque.Text(16)}
+		v.speak(strings.Fields(r.URL.Query().Get("ui_locales"))...)
 		p.headers(w.Header(), v)
 		if err := p.enter(w, v, row); err != nil {
 			p.problem(w, v, err)
@@ -175,7 +179,7 @@ func (p *Pages) enter(w http.ResponseWriter, v *visit, row route) error {
 	return row.serve(p, w, v)
 }
 
-var errNobody = fault.New(fault.Unauthenticated, text("problem.nobody"))
+var errNobody = fault.New(fault.Unauthenticated, languages[0].text("problem.nobody"))
 
 // nobody answers who is not, or no longer, signed in. A person is led to the
 // sign-in page; fetch is not, because a script could make nothing of that page.

@@ -18,9 +18,23 @@ var templateFiles embed.FS
 // pageNames are the templates, one a page.
 var pageNames = []string{"account", "consent", "formpost", "login", "logout", "problem", "setup", "start"}
 
-func (p *Pages) readTemplates() (map[string]*template.Template, error) {
+// readTemplates reads every page once in every language: nothing is looked up or
+// parsed when a page is asked for.
+func (p *Pages) readTemplates() (map[string]map[string]*template.Template, error) {
+	all := map[string]map[string]*template.Template{}
+	for _, l := range languages {
+		in, err := p.templatesIn(l)
+		if err != nil {
+			return nil, err
+		}
+		all[l.tag] = in
+	}
+	return all, nil
+}
+
+func (p *Pages) templatesIn(l *language) (map[string]*template.Template, error) {
 	layout, err := template.New("layout.html").Funcs(template.FuncMap{
-		"asset": p.assetPath, "t": text, "tf": texts,
+		"asset": p.assetPath, "lang": func() string { return l.tag }, "t": l.text, "tf": l.texts,
 	}).ParseFS(templateFiles, "templates/layout.html")
 	if err != nil {
 		return nil, fmt.Errorf("read layout: %w", err)
@@ -46,6 +60,7 @@ type frame struct {
 	Wide   bool   // a column for lists, not for one form
 	Script bool   // login.js adds comfort to this page
 	Person string // login of who is signed in, "" for nobody
+	Asked  string // the language, when an application asked for it: forms bring it back
 }
 
 // answer is a page on its way out.
@@ -57,12 +72,13 @@ type answer struct {
 
 // show renders a page. Nothing is sent before all of it is rendered; a template
 // that fails is a bug.
-func (p *Pages) show(w http.ResponseWriter, a answer) error {
+func (p *Pages) show(w http.ResponseWriter, v *visit, a answer) error {
 	var b bytes.Buffer
-	if err := p.templates[a.page].ExecuteTemplate(&b, "layout.html", a.data); err != nil {
+	if err := p.templates[v.tag][a.page].ExecuteTemplate(&b, "layout.html", a.data); err != nil {
 		return fmt.Errorf("render page %s: %w", a.page, err)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Language", v.tag)
 	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
 	w.WriteHeader(a.status)
 	_, _ = w.Write(b.Bytes()) // the caller may have left
@@ -73,7 +89,7 @@ func (p *Pages) show(w http.ResponseWriter, a answer) error {
 // no-referrer: the latter makes browsers send "Origin: null" with our own forms.
 func (p *Pages) headers(h http.Header, v *visit) {
 	h.Set("Cache-Control", "no-store")
-	h.Set("Vary", "Cookie")
+	h.Set("Vary", "Accept-Language, Cookie")
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -111,12 +127,12 @@ func (p *Pages) problem(w http.ResponseWriter, v *visit, err error) {
 	why := respond.Explain(err)
 	respond.Headers(w, v.Request, why)
 	out := problemPage{
-		frame: frame{Title: text("problem.title"), Nonce: v.nonce}, Message: why.Message, Wait: waitText(why.RetryAfter),
+		frame: frame{Title: v.text("problem.title"), Nonce: v.nonce, Asked: v.asked}, Message: v.say(why.Message), Wait: v.waitText(why.RetryAfter),
 	}
 	if why.Code == respond.Internal {
 		out.ID = w.Header().Get(respond.RequestID)
 	}
-	if err := p.show(w, answer{"problem", why.Status, out}); err != nil {
+	if err := p.show(w, v, answer{"problem", why.Status, out}); err != nil {
 		panic(err) // a broken error page is a bug; the chain answers
 	}
 }

@@ -189,9 +189,10 @@ func (g *rig) fill() {
 // browser is somebody's browser without JavaScript, as old as one that sends no
 // Fetch Metadata: it keeps cookies and follows no redirect.
 type browser struct {
-	g     *rig
-	http  *http.Client
-	agent string
+	g        *rig
+	http     *http.Client
+	agent    string
+	language string // Accept-Language, "" for none
 }
 
 func (g *rig) browser() *browser {
@@ -215,6 +216,9 @@ func (b *browser) do(r *http.Request) page {
 	b.g.t.Helper()
 	if r.Header.Get("User-Agent") == "" {
 		r.Header.Set("User-Agent", b.agent)
+	}
+	if b.language != "" {
+		r.Header.Set("Accept-Language", b.language)
 	}
 	if r.Header.Get("Accept") == "" {
 		r.Header.Set("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")

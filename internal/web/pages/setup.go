@@ -23,7 +23,7 @@ type setupPage struct {
 // awaits reports whether the first administrator is still to be made.
 func (p *Pages) awaits() bool { return p.Setup != nil && !p.done.Load() && p.Setup() }
 
-var errSetup = fault.New(fault.NotFound, text("problem.nothing"))
+var errSetup = fault.New(fault.NotFound, languages[0].text("problem.nothing"))
 
 func (p *Pages) setup(w http.ResponseWriter, v *visit) error {
 	if !p.awaits() {
@@ -34,9 +34,9 @@ func (p *Pages) setup(w http.ResponseWriter, v *visit) error {
 
 func (p *Pages) showSetup(w http.ResponseWriter, v *visit, out setupPage, status int) error {
 	v.remember(w)
-	out.frame = frame{Title: text("setup.title"), Nonce: v.nonce, Script: true}
+	out.frame = frame{Title: v.text("setup.title"), Nonce: v.nonce, Asked: v.asked, Script: true}
 	out.Code = p.code(v, formSetup)
-	return p.show(w, answer{"setup", status, out})
+	return p.show(w, v, answer{"setup", status, out})
 }
 
 // setUp makes the first administrator, who then signs in like everybody else.
@@ -63,6 +63,6 @@ func (p *Pages) setUp(w http.ResponseWriter, v *visit) error {
 	respond.Headers(w, v.Request, why)
 	return p.showSetup(w, v, setupPage{
 		Token: audit.Clip(v.fields["token"]), Login: audit.Clip(v.fields["login"]), Name: audit.Clip(v.fields["name"]),
-		Error: why.Message, Wait: waitText(why.RetryAfter),
+		Error: v.say(why.Message), Wait: v.waitText(why.RetryAfter),
 	}, why.Status)
 }

@@ -11,7 +11,7 @@ type startPage struct {
 
 // start says where one can go from here.
 func (p *Pages) start(w http.ResponseWriter, v *visit) error {
-	out := startPage{frame: frame{Title: text("start.title"), Nonce: v.nonce}, Server: p.host, Setup: p.awaits(), Links: p.Links}
+	out := startPage{frame: frame{Title: v.text("start.title"), Nonce: v.nonce, Asked: v.asked}, Server: p.host, Setup: p.awaits(), Links: p.Links}
 	if v.session != nil {
 		u, err := p.user(v)
 		if err != nil {
@@ -19,5 +19,5 @@ func (p *Pages) start(w http.ResponseWriter, v *visit) error {
 		}
 		out.Person = u.Login
 	}
-	return p.show(w, answer{"start", http.StatusOK, out})
+	return p.show(w, v, answer{"start", http.StatusOK, out})
 }

@@ -78,5 +78,5 @@ func (p *Pages) static(w http.ResponseWriter, v *visit) error {
 		_, _ = w.Write(a.body) // the caller may have left
 		return nil
 	}
-	return fault.New(fault.NotFound, text("problem.nothing"))
+	return fault.New(fault.NotFound, languages[0].text("problem.nothing"))
 }

@@ -26,7 +26,7 @@ type target struct {
 	request  *oidc.Request
 }
 
-var errTarget = fault.New(fault.Invalid, text("target.unknown"))
+var errTarget = fault.New(fault.Invalid, languages[0].text("target.unknown"))
 
 // target reads client_id and return_to. Neither means: stay here.
 func (p *Pages) target(v *visit, clientID, returnTo string) (target, error) {
@@ -54,6 +54,7 @@ func (p *Pages) flow(v *visit, sealed string) (target, error) {
 	if err != nil {
 		return target{}, err
 	}
+	v.speak(r.Locales...)
 	c, err := p.Accounts.Client(v.Context(), r.ClientID)
 	if fault.Is(err, fault.NotFound) {
 		return target{}, errTarget

@@ -1,12 +1,8 @@
 package pages
 
-import (
-	"fmt"
-	"time"
-)
-
-// catalogue is every text that people read on the pages, sorted by key.
-var catalogue = map[string]string{
+// english is every text that people read on the pages, sorted by key. The same keys,
+// with the same gaps, are in every other language; a test counts.
+var english = map[string]string{
 	"account.devices":       "Where you are signed in",
 	"account.devices.intro": "Each row is one sign-in. Signing one out also ends the access of every application behind it.",
 	"account.end":           "Sign out",
@@ -41,6 +37,7 @@ var catalogue = map[string]string{
 	"device.from":    "from %s",
 	"device.here":    "Here now",
 	"device.on":      "%s on %s",
+	"device.program": "A %s program",
 	"device.seen":    "Last seen",
 	"device.since":   "signed in",
 	"device.some":    "A browser",
@@ -88,6 +85,48 @@ var catalogue = map[string]string{
 	"problem.nothing": "There is nothing here.",
 	"problem.title":   "This did not work",
 
+	"refused.admin.done":     "The one-time token is wrong, used or expired. A new one is offered when the server starts, as long as there is no administrator.",
+	"refused.answered":       "This request was answered already. Go back to the application and start again.",
+	"refused.at.once":        "Too many attempts at once. Try again in a moment.",
+	"refused.busy":           "Many people are signing in right now. Try again in a moment.",
+	"refused.busy.passwords": "Many passwords are being checked right now. Try again in a moment.",
+	"refused.client":         "The link that brought you here names no application that is registered here. Go back and try again.",
+	"refused.cookies.many":   "The request has too many cookies.",
+	"refused.cookies.two":    "The request has two session cookies. Clear the cookies of this site.",
+	"refused.current":        "The current password is wrong.",
+	"refused.current.form":   "The current password is empty or too long.",
+	"refused.current.same":   "The new password is the current one.",
+	"refused.disabled":       "This account is disabled.",
+	"refused.elsewhere":      "This session was started on another network or device. Sign in again.",
+	"refused.flow":           "This sign-in was started in another browser, or too long ago. Go back to the application and start again.",
+	"refused.form":           "The form cannot be read.",
+	"refused.form.bytes":     "The form holds bytes that are not text.",
+	"refused.form.many":      "The form has too many fields.",
+	"refused.form.twice":     "A field of the form is there more than once.",
+	"refused.form.type":      "Send the form as application/x-www-form-urlencoded.",
+	"refused.gone":           "The session has ended. Sign in again.",
+	"refused.inside":         "Something went wrong on our side.",
+	"refused.large":          "The request body is too large.",
+	"refused.login":          "Wrong login or password.",
+	"refused.login.form":     "The login is empty, too long, or holds characters that no login has.",
+	"refused.login.id":       "A login cannot look like a user id.",
+	"refused.many":           "Too many attempts. Try again later.",
+	"refused.mute":           "Nothing tells where this request comes from. Send the header Origin or X-Requested-With along.",
+	"refused.origin":         "The request comes from another origin.",
+	"refused.overtaken":      "Somebody else is changing the same thing. Try again.",
+	"refused.parameters":     "The parameters cannot be read.",
+	"refused.password.close": "This password is too close to the login or the name of the service. Choose another.",
+	"refused.password.empty": "The password is empty.",
+	"refused.password.found": "This password, or one much like it, is among the first that attackers try. Choose another.",
+	"refused.password.long":  "The password is longer than 1,024 bytes.",
+	"refused.password.size":  "The password is longer than %d bytes.",
+	"refused.password.short": "Use at least %d characters. Several words in a row are easy to remember.",
+	"refused.password.utf":   "The password is not valid UTF-8 text.",
+	"refused.redirect":       "The application that sent you here wants you back at an address that is not registered for it. Nobody was told anything.",
+	"refused.redirect.none":  "The application that sent you here does not say where you go back to (redirect_uri).",
+	"refused.redirect.twice": "The application that sent you here says twice who it is or where you go back to.",
+	"refused.unreadable":     "The application that sent you here did not ask in a way that can be answered. Go back and try again.",
+
 	"setup.button":  "Create administrator",
 	"setup.done":    "The administrator is made. Sign in to go on.",
 	"setup.intro":   "The server printed a one-time token when it started. It is good for 15 minutes.",
@@ -110,58 +149,16 @@ var catalogue = map[string]string{
 
 	"target.unknown": "The link that brought you here names an application or an address that is not registered. Go back and try again.",
 
-	"time.now":  "just now",
-	"time.wait": "Try again in %s.",
-}
-
-// text returns a text without gaps. A key that is not there is a bug.
-func text(key string) string {
-	s, ok := catalogue[key]
-	if !ok {
-		panic("no text " + key)
-	}
-	return s
-}
-
-// texts fills the gaps of a text.
-func texts(key string, gaps ...any) string { return fmt.Sprintf(text(key), gaps...) }
-
-var units = []struct {
-	size time.Duration
-	name string
-}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}, {time.Second, "second"}}
-
-// agoText says how long ago something was, to one unit. Sessions are noted to the
-// minute, so nothing finer is claimed.
-func agoText(d time.Duration) string {
-	if d < time.Minute {
-		return text("time.now")
-	}
-	return amount(d) + " ago"
-}
-
-// waitText says when to try again, "" for whenever. It rounds up: who comes back
-// then must not be too early.
-func waitText(d time.Duration) string {
-	if d <= 0 {
-		return ""
-	}
-	for _, u := range units {
-		if d >= u.size {
-			d += u.size - 1
-			break
-		}
-	}
-	return texts("time.wait", amount(max(d, time.Second)))
-}
-
-func amount(d time.Duration) string {
-	for _, u := range units {
-		if n := int(d / u.size); n == 1 {
-			return "1 " + u.name
-		} else if n > 1 {
-			return fmt.Sprintf("%d %ss", n, u.name)
-		}
-	}
-	return "0 seconds"
+	"time.ago":     "%s ago",
+	"time.day":     "1 day",
+	"time.days":    "%d days",
+	"time.hour":    "1 hour",
+	"time.hours":   "%d hours",
+	"time.layout":  "2 January 2006, 15:04 UTC",
+	"time.minute":  "1 minute",
+	"time.minutes": "%d minutes",
+	"time.now":     "just now",
+	"time.second":  "1 second",
+	"time.seconds": "%d seconds",
+	"time.wait":    "Try again in %s.",
 }

@@ -29,15 +29,17 @@ func wantsHTML(accept []string) bool {
 		kind, params, _ := strings.Cut(one, ";")
 		switch strings.ToLower(strings.TrimSpace(kind)) {
 		case "text/html":
-			html = weight(params)
+			html = Weight(params)
 		case "application/json":
-			json = weight(params)
+			json = Weight(params)
 		}
 	}
 	return html > json
 }
 
-func weight(params string) float64 {
+// Weight reads the q of one member of a header like Accept, from what stands behind its
+// first semicolon: 1 where there is none, 0 where it cannot be read.
+func Weight(params string) float64 {
 	for p := range strings.SplitSeq(params, ";") {
 		if value, ok := strings.CutPrefix(strings.ToLower(strings.TrimSpace(p)), "q="); ok {
 			q, err := strconv.ParseFloat(value, 64)
