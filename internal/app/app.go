@@ -143,7 +143,7 @@ func (a *App) services() error {
 	})
 	a.requests = authorize.New(authorize.Config{
 		Issuer: a.config.Issuer, Clients: a.store, APIs: a.store, Grants: a.grants, Tickets: a.store, Consents: a.store,
-		Keys: clientKeys{a.outward.keys}, Issued: a.ring, Seal: a.root.Derive("authorization requests"), Now: a.now,
+		Keys: a.outward.keys, Seal: a.root.Derive("authorization requests"), Now: a.now,
 	})
 	if a.hub, err = a.newHub(); err != nil {
 		return err

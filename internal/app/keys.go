@@ -3,11 +3,7 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
-	"github.com/wafer-auth/wafer/internal/client"
-	"github.com/wafer-auth/wafer/internal/fault"
 	"github.com/wafer-auth/wafer/internal/peerkeys"
 	"github.com/wafer-auth/wafer/internal/receiver"
 	"github.com/wafer-auth/wafer/internal/web/courier"
@@ -33,23 +29,6 @@ func (a *App) transmitterKey(ctx context.Context, t receiver.Transmitter, kid st
 		return nil, err
 	}
 	return found[0], nil
-}
-
-// clientKeys finds the keys of clients for their request objects.
-type clientKeys struct{ in *peerkeys.Keys }
-
-// Candidates is authorize.Keys.
-func (k clientKeys) Candidates(ctx context.Context, c client.Client, kid string, alg jose.Algorithm) ([]*jose.Key, error) {
-	found, err := k.in.Find(ctx, peerkeys.Source{JWKS: c.OAuth.JWKS, URI: c.OAuth.JWKSURI}, kid, alg)
-	switch {
-	case errors.Is(err, peerkeys.ErrNoKey):
-		return nil, nil
-	case errors.Is(err, peerkeys.ErrUnavailable):
-		return nil, fault.Wrap(err, fault.Unavailable, "The keys of the client are not at hand. Try again.").Retry(10 * time.Second)
-	case err != nil:
-		return nil, fmt.Errorf("find the client's keys: %w", err)
-	}
-	return found, nil
 }
 
 // certificates reads those of clients, nil when nobody is asked for one.

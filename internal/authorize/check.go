@@ -2,9 +2,11 @@ package authorize
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/client"
@@ -50,7 +52,28 @@ func (s *Service) check(ctx context.Context, c client.Client, in Params, r oidc.
 	if r.APIID, err = s.target(ctx, c, in, r.Scopes); err != nil {
 		return r, err
 	}
-	return r, s.readHint(ctx, c, in, &r)
+	return s.readHint(ctx, c, in, r)
+}
+
+// hintFor is how long after it was made an ID token is still taken as a hint. It may
+// be expired.
+const hintFor = 90 * 24 * time.Hour
+
+// readHint reads id_token_hint: an ID token that we gave this client.
+func (s *Service) readHint(ctx context.Context, c client.Client, in Params, r oidc.Request) (oidc.Request, error) {
+	text := in.get("id_token_hint")
+	if text == "" {
+		return r, nil
+	}
+	h, ok, err := s.Grants.IDTokenHint(ctx, text)
+	if err != nil {
+		return r, fmt.Errorf("read id_token_hint: %w", err)
+	}
+	if !ok || h.ClientID != c.ID || s.Now().Sub(h.IssuedAt) > hintFor {
+		return r, refuse(oidc.InvalidRequest, "id_token_hint is not an ID token that was given to this client.")
+	}
+	r.HintSub, r.HintSID = h.Subject, h.SessionID
+	return r, nil
 }
 
 // readResponse takes codes only: no token ever passes through a browser's address

@@ -3,6 +3,7 @@ package authorize
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/oidc"
+	"github.com/wafer-auth/wafer/internal/peerkeys"
 	"github.com/wafer-auth/wafer/verify/jose"
 )
 
@@ -89,8 +91,11 @@ func (s *Service) opened(ctx context.Context, c client.Client, text string) ([]b
 	if !slices.Contains(allowed, h.Algorithm) || c.OAuth.RequestAlg != "" && c.OAuth.RequestAlg != h.Algorithm {
 		return nil, badObject("is signed with an algorithm that is not the client's")
 	}
-	keys, err := s.Keys.Candidates(ctx, c, h.KeyID, h.Algorithm)
-	if err != nil {
+	keys, err := s.Keys.Find(ctx, peerkeys.Source{JWKS: c.OAuth.JWKS, URI: c.OAuth.JWKSURI}, h.KeyID, h.Algorithm)
+	switch {
+	case errors.Is(err, peerkeys.ErrUnavailable):
+		return nil, refuse(oidc.TemporarilyUnavailable, "The keys of the client are not at hand.")
+	case err != nil && !errors.Is(err, peerkeys.ErrNoKey):
 		return nil, fmt.Errorf("find keys of client: %w", err)
 	}
 	for _, key := range keys {

@@ -9,6 +9,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/consent"
 	"github.com/wafer-auth/wafer/internal/oidc"
 	"github.com/wafer-auth/wafer/internal/opaque"
+	"github.com/wafer-auth/wafer/internal/peerkeys"
 	"github.com/wafer-auth/wafer/internal/session"
 	"github.com/wafer-auth/wafer/internal/ticket"
 	"github.com/wafer-auth/wafer/verify/jose"
@@ -19,6 +20,7 @@ import (
 type Grants interface {
 	Preview(ctx context.Context, r oidc.Request, sess session.Session) ([]string, error)
 	OpenCode(ctx context.Context, r oidc.Request, sess session.Session, scopes []string) (string, error)
+	IDTokenHint(ctx context.Context, token string) (h oidc.Hint, ok bool, err error)
 }
 
 // Clients finds clients.
@@ -31,16 +33,9 @@ type APIs interface {
 	APIByID(ctx context.Context, id string) (api.API, bool, error)
 }
 
-// Keys finds the public keys of a client.
+// Keys finds the public keys of clients. See peerkeys.Keys.
 type Keys interface {
-	// Candidates returns the keys by which the client may have signed with alg: of
-	// this kid, where the key and the signature both name one.
-	Candidates(ctx context.Context, c client.Client, kid string, alg jose.Algorithm) ([]*jose.Key, error)
-}
-
-// Issued finds the keys that our own tokens were signed with. See keyring.Ring.
-type Issued interface {
-	Find(ctx context.Context, kid string) (key *jose.Key, apiID string, ok bool, err error)
+	Find(ctx context.Context, src peerkeys.Source, kid string, alg jose.Algorithm) ([]*jose.Key, error)
 }
 
 // Config is what a Service is made of. All fields are needed.
@@ -52,7 +47,6 @@ type Config struct {
 	Tickets  ticket.Store
 	Consents consent.Store
 	Keys     Keys
-	Issued   Issued
 	Seal     *opaque.Key // seals requests on their way through the pages
 	Now      func() time.Time
 }

@@ -3,6 +3,7 @@ package client
 import (
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -72,7 +73,7 @@ func (c Client) MayUse(grantType string) bool { return slices.Contains(c.Grants,
 
 // Check returns nil, or a fault naming the first thing wrong with the client.
 func (c Client) Check() error {
-	if err := checkID(c.ID); err != nil {
+	if err := c.checkID(); err != nil {
 		return err
 	}
 	if len(c.Name) > 200 || strings.ContainsFunc(c.Name, isControl) {
@@ -81,25 +82,10 @@ func (c Client) Check() error {
 	if c.Kind != Public && c.Kind != Confidential {
 		return invalid(c.ID, "kind must be public or confidential")
 	}
-	if (c.Kind == Public) != c.SecretHash.IsZero() {
-		return invalid(c.ID, "a confidential client has a secret, a public one has none")
-	}
-	for _, g := range c.Grants {
-		if !slices.Contains(GrantTypes, g) {
-			return invalid(c.ID, "grant type "+g+" is not one of "+strings.Join(GrantTypes, ", "))
+	for _, rule := range []func() error{c.checkProof, c.checkGrants, c.checkPlaces, c.checkBackchannel, c.checkOAuth, c.checkSource} {
+		if err := rule(); err != nil {
+			return err
 		}
-	}
-	if c.Kind == Public && c.MayUse(ClientCredentials) {
-		return invalid(c.ID, "a public client cannot use client_credentials")
-	}
-	if err := c.checkPlaces(); err != nil {
-		return err
-	}
-	if err := c.checkBackchannel(); err != nil {
-		return err
-	}
-	if err := c.OAuth.check(c); err != nil {
-		return err
 	}
 	for what, mode := range map[string]bound.Mode{"network": c.Bind.Network, "device": c.Bind.Device} {
 		if mode.Check() != nil {
@@ -130,19 +116,91 @@ func invalid(id, what string) error {
 	return fault.New(fault.Invalid, "Client "+id+": "+what+".")
 }
 
+// checkGrants checks the grant types, and that they can work.
+func (c Client) checkGrants() error {
+	for _, g := range c.Grants {
+		if !slices.Contains(GrantTypes, g) {
+			return invalid(c.ID, "grant type "+g+" is not one of "+strings.Join(GrantTypes, ", "))
+		}
+	}
+	for _, g := range []string{ClientCredentials, JWTBearer, TokenExchange} {
+		if c.Kind == Public && c.MayUse(g) {
+			return invalid(c.ID, "a public client cannot use "+g+": it cannot prove who it is")
+		}
+	}
+	if c.MayUse(AuthorizationCode) && len(c.RedirectURIs) == 0 {
+		// Nothing is learned from traffic: the first address that came would be it.
+		return invalid(c.ID, "authorization_code needs a redirect URI")
+	}
+	if c.MayUse(JWTBearer) && len(c.OAuth.Assertions) == 0 {
+		return invalid(c.ID, JWTBearer+" needs assertion_issuers")
+	}
+	return nil
+}
+
+// checkSource keeps from clients that nobody here has looked at what an operator
+// alone may give.
+func (c Client) checkSource() error {
+	if c.Source == ByOperator {
+		return nil
+	}
+	switch {
+	case c.FirstParty:
+		return invalid(c.ID, "a client that registered itself cannot be first-party")
+	case len(c.OAuth.Assertions) > 0:
+		return invalid(c.ID, "a client that registered itself cannot say whose assertions count")
+	}
+	return nil
+}
+
 // checkID keeps client ids apart from user ids (RFC 9068 section 5) and from
-// URLs, which other specifications give a meaning.
-func checkID(id string) error {
-	if id == "" || len(id) > 100 {
+// URLs: those are the ids of clients that a document describes, and of no others.
+func (c Client) checkID() error {
+	if c.Source == ByDocument {
+		return CheckDocumentID(c.ID)
+	}
+	if c.ID == "" || len(c.ID) > 100 {
 		return fault.New(fault.Invalid, "A client id has 1 to 100 characters.")
 	}
-	for _, r := range id {
+	for _, r := range c.ID {
 		if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.", r) {
 			return fault.New(fault.Invalid, "A client id holds letters, digits, '-', '_' and '.' only.")
 		}
 	}
-	if strings.HasPrefix(id, opaque.UserID+"_") {
+	if strings.HasPrefix(c.ID, opaque.UserID+"_") {
 		return fault.New(fault.Invalid, "A client id cannot begin like a user id (usr_).")
+	}
+	return nil
+}
+
+// mostDocumentID is more bytes than an id that is a URL needs.
+const mostDocumentID = 300
+
+// CheckDocumentID returns nil for a URL that may be a client id (Client ID Metadata
+// Document): https, with a host as browsers spell it and a path, and only one way to
+// write it: no user, query, fragment, dot segments or escapes, no default port.
+func CheckDocumentID(id string) error {
+	no := func(what string) error {
+		return fault.New(fault.Invalid, "The client id "+strconv.QuoteToASCII(id)+" "+what+".")
+	}
+	rest, ok := strings.CutPrefix(id, "https://")
+	if !ok || len(id) > mostDocumentID || !plain(id) {
+		return no("is not a https URL in plain ASCII without fragment, of at most " + strconv.Itoa(mostDocumentID) + " bytes")
+	}
+	if strings.ContainsAny(rest, "@?%*") {
+		return no("holds a user, a query, an escape or a wildcard")
+	}
+	host, path, _ := strings.Cut(rest, "/")
+	if path == "" {
+		return no("has no path")
+	}
+	if err := checkOrigin(id, "https://"+host); err != nil {
+		return no("has a host that browsers do not spell so")
+	}
+	for segment := range strings.SplitSeq(path, "/") {
+		if segment == "." || segment == ".." {
+			return no("has a dot segment")
+		}
 	}
 	return nil
 }

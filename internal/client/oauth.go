@@ -45,6 +45,10 @@ const (
 // AuthMethods lists every method.
 var AuthMethods = []AuthMethod{AuthSecretBasic, AuthSecretPost, AuthNone, AuthPrivateKeyJWT, AuthSelfSignedTLS, AuthTLS}
 
+// ResponseAlgs are the algorithms with which the server can sign for a client: ID
+// tokens, and answers of userinfo and introspection.
+var ResponseAlgs = []jose.Algorithm{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
+
 // BySecret reports whether the method proves a shared secret.
 func (m AuthMethod) BySecret() bool { return m == AuthSecretBasic || m == AuthSecretPost }
 
@@ -142,6 +146,12 @@ func (c Client) Auth() AuthMethod {
 	return c.OAuth.AuthMethod
 }
 
+// KeepsSecret reports whether the client proves who it is by a secret. Such a client
+// has one, no other does: a client with a key gains nothing from a secret that leaks.
+func (c Client) KeepsSecret() bool {
+	return c.Kind == Confidential && (c.Auth() == "" || c.Auth().BySecret())
+}
+
 // Holds returns the profile, with the default.
 func (c Client) Holds() Profile {
 	if c.OAuth.Profile == "" {
@@ -173,8 +183,3 @@ func (c Client) NeedsPAR() bool { return c.OAuth.RequirePAR || c.Holds() == FAPI
 // one that anybody can use must not be used twice unnoticed (RFC 9700 section
 // 2.2.2). bound says that the token is bound to a key.
 func (c Client) Rotates(bound bool) bool { return c.Kind == Public && !bound }
-
-// check checks everything in o against the client it belongs to.
-func (o OAuth) check(c Client) error {
-	return nil
-}

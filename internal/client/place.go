@@ -10,6 +10,9 @@ import (
 // mostTarget is more bytes than any address to return to needs.
 const mostTarget = 2000
 
+// mostPlaces is more addresses than any client has.
+const mostPlaces = 100
+
 // MaySend reports whether uri is one of the client's redirect URIs: registered,
 // byte for byte (RFC 9700 section 2.1). Only the port of a public client's URI on
 // a loopback address may be another: a native application listens where it finds
@@ -99,45 +102,61 @@ func isPort(s string) bool {
 // pages in them, so that there is one list to get right. Addresses that are no
 // pages, of native applications, lie outside of any.
 func (c Client) checkPlaces() error {
+	if len(c.Origins) > mostPlaces || len(c.RedirectURIs) > mostPlaces || len(c.OAuth.PostLogoutRedirectURIs) > mostPlaces {
+		return invalid(c.ID, "more than "+strconv.Itoa(mostPlaces)+" origins, redirect URIs or post_logout_redirect_uris")
+	}
 	for _, o := range c.Origins {
 		if err := checkOrigin(c.ID, o); err != nil {
 			return err
 		}
 	}
 	for _, u := range c.RedirectURIs {
-		if err := checkRedirect(c.ID, u); err != nil {
+		if err := c.checkRedirect("redirect URI", u); err != nil {
 			return err
 		}
-		_, native := portless(u)
-		web := strings.HasPrefix(u, "https:") || strings.HasPrefix(u, "http:")
-		if len(c.Origins) > 0 && web && !native && !c.inOrigins(u) {
-			return invalid(c.ID, "redirect URI "+u+" lies outside of its origins "+strings.Join(c.Origins, ", ")+"; add its origin to them, or state none")
+	}
+	for _, u := range c.OAuth.PostLogoutRedirectURIs {
+		if err := c.checkRedirect("post-logout redirect URI", u); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func checkRedirect(id, raw string) error {
+func (c Client) checkRedirect(what, u string) error {
+	if err := checkTarget(c.ID, what, u); err != nil {
+		return err
+	}
+	_, native := portless(u)
+	web := strings.HasPrefix(u, "https:") || strings.HasPrefix(u, "http:")
+	if len(c.Origins) > 0 && web && !native && !c.inOrigins(u) {
+		return invalid(c.ID, what+" "+u+" lies outside of its origins "+strings.Join(c.Origins, ", ")+"; add its origin to them, or state none")
+	}
+	return nil
+}
+
+// checkTarget refuses what a browser must not be sent to.
+func checkTarget(id, what, raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil || !u.IsAbs() || u.User != nil || !plain(raw) || strings.Contains(raw, "*") {
-		return invalid(id, "redirect URI "+strconv.QuoteToASCII(raw)+" must be absolute and plain ASCII, without fragment, user, wildcard, backslash or space")
+		return invalid(id, what+" "+strconv.QuoteToASCII(raw)+" must be absolute and plain ASCII, without fragment, user, wildcard, backslash or space")
 	}
 	switch u.Scheme {
 	case "https":
 		if u.Hostname() != "" {
 			return nil
 		}
-		return invalid(id, "redirect URI "+raw+" has no host")
+		return invalid(id, what+" "+raw+" has no host")
 	case "http":
 		if IsLoopback(u.Hostname()) {
 			return nil
 		}
-		return invalid(id, "redirect URI "+raw+" uses http outside loopback")
+		return invalid(id, what+" "+raw+" uses http outside loopback")
 	}
 	if u.Host == "" && strings.Contains(u.Scheme, ".") {
 		return nil // private-use scheme (RFC 8252 section 7.1)
 	}
-	return invalid(id, "redirect URI "+raw+" has a scheme that is neither https nor a private-use one with a dot")
+	return invalid(id, what+" "+raw+" has a scheme that is neither https nor a private-use one with a dot")
 }
 
 // checkOrigin wants an origin as browsers write it into the Origin header (RFC

@@ -45,6 +45,21 @@ type Proof struct {
 // that did not pass it. It decides on st alone, which was read in one snapshot,
 // and returns the scopes that may be given.
 func authorizeIssuance(st State, by path, w want, now time.Time) ([]string, *Error) {
+	ofClient, err := clientMay(st, by, w)
+	if err != nil {
+		return nil, err
+	}
+	if by != byClient {
+		if err := userMay(st, by, now); err != nil {
+			return nil, err
+		}
+	}
+	return scopesFor(st, by, ofClient, w.scopes)
+}
+
+// clientMay is what of the gate is about the client alone. It returns the scopes of
+// the API that the client may ask for.
+func clientMay(st State, by path, w want) ([]string, *Error) {
 	if st.Client == nil || st.Client.Disabled {
 		return nil, refuse(InvalidClient, "The client is unknown or disabled.")
 	}
@@ -61,12 +76,7 @@ func authorizeIssuance(st State, by path, w want, now time.Time) ([]string, *Err
 	if err := mustBeBound(*st.Client, w); err != nil {
 		return nil, err
 	}
-	if by != byClient {
-		if err := userMay(st, by, now); err != nil {
-			return nil, err
-		}
-	}
-	return scopesFor(st, by, ofClient, w.scopes)
+	return ofClient, nil
 }
 
 // ofAPI returns the scopes that a client may ask for of an API. Who a person is may
@@ -138,16 +148,8 @@ func ofGrant(by path) bool { return by == byRefresh || by == byCode }
 // client itself may not ask for is an error; what the user lacks is left out, and
 // the answer says so (RFC 6749 section 3.3).
 func scopesFor(st State, by path, ofClient, asked []string) ([]string, *Error) {
-	for _, s := range asked {
-		if oidc.IsIdentity(s) && mayIdentify(*st.Client, by, s) {
-			continue
-		}
-		if !st.API.Has(s) || !allows(ofClient, s) {
-			return nil, refuse(InvalidScope, "The client may not ask for scope "+clip(s)+" of this API.")
-		}
-		if ofGrant(by) && !slices.Contains(st.Grant.Scopes, s) {
-			return nil, refuse(InvalidScope, "A refresh cannot widen the scope.")
-		}
+	if err := mayAsk(st, by, ofClient, asked); err != nil {
+		return nil, err
 	}
 	given := identity(st, by, asked)
 	for _, s := range st.API.Scopes {
@@ -166,6 +168,22 @@ func scopesFor(st State, by path, ofClient, asked []string) ([]string, *Error) {
 		return nil, refuse(InvalidScope, "No scope of this API may be given here.")
 	}
 	return given, nil
+}
+
+// mayAsk refuses scopes that the client, or the grant, does not have.
+func mayAsk(st State, by path, ofClient, asked []string) *Error {
+	for _, s := range asked {
+		if oidc.IsIdentity(s) && mayIdentify(*st.Client, by, s) {
+			continue
+		}
+		if !st.API.Has(s) || !allows(ofClient, s) {
+			return refuse(InvalidScope, "The client may not ask for scope "+clip(s)+" of this API.")
+		}
+		if ofGrant(by) && !slices.Contains(st.Grant.Scopes, s) {
+			return refuse(InvalidScope, "A refresh cannot widen the scope.")
+		}
+	}
+	return nil
 }
 
 // mayIdentify reports whether a client may ask, on this path, who a person is. A

@@ -150,14 +150,21 @@ func (s *Service) redeem(st State, c client.Client, ask CodeAsk, now time.Time) 
 	next.Gen, next.RotatedAt, next.Scopes = 1, now, scopes
 	next.ExpiresAt = s.familyEnd(*st.Session, now)
 	next.Details.Challenge = "" // used up; the rest is told again to who shows the code twice
-	if c.Kind == client.Public || c.OAuth.DPoPBound {
-		next.Details.JKT = ask.Proof.JKT
-	}
-	if c.Kind == client.Public || c.OAuth.TLSBound {
-		next.Details.X5T = ask.Proof.X5T
-	}
+	next.Details.JKT, next.Details.X5T = holder(c, ask.Proof)
 	st.Grant = &next
 	return turn{state: st, scopes: scopes, gen: next.Gen}, Change{Next: &next}
+}
+
+// holder is what refreshing must show from now on: the keys that were proved, of a
+// client that has nothing else to show, or is registered for them.
+func holder(c client.Client, p Proof) (jkt, x5t string) {
+	if c.Kind == client.Public || c.OAuth.DPoPBound {
+		jkt = p.JKT
+	}
+	if c.Kind == client.Public || c.OAuth.TLSBound {
+		x5t = p.X5T
+	}
+	return jkt, x5t
 }
 
 // misfit says what is wrong with how a code is shown, "" for nothing. Every such try

@@ -3,17 +3,15 @@ package grant
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/wafer-auth/wafer/internal/keyring"
+	"github.com/wafer-auth/wafer/internal/oidc"
 	"github.com/wafer-auth/wafer/verify/jose"
 )
 
 // Hint is whom one of our ID tokens was about, and whom it was for.
-type Hint struct {
-	Subject   string // the user's id
-	SessionID string // the sid
-	ClientID  string // the aud
-}
+type Hint = oidc.Hint
 
 // IDTokenHint reads an ID token of ours that came back as an id_token_hint. It may
 // have expired long ago (OpenID Connect Core section 3.1.2.1, RP-Initiated Logout
@@ -38,10 +36,11 @@ func (s *Service) IDTokenHint(ctx context.Context, token string) (h Hint, ok boo
 		Subject   string   `json:"sub"`
 		Audience  string   `json:"aud"`
 		SessionID string   `json:"sid"`
+		IssuedAt  int64    `json:"iat"`
 		Expires   *float64 `json:"exp"` // signed userinfo has none
 	}
 	if json.Unmarshal(body, &c) != nil || c.Issuer != s.Issuer || c.Subject == "" || c.Audience == "" || c.SessionID == "" || c.Expires == nil {
 		return Hint{}, false, nil
 	}
-	return Hint{Subject: c.Subject, SessionID: c.SessionID, ClientID: c.Audience}, true, nil
+	return Hint{Subject: c.Subject, SessionID: c.SessionID, ClientID: c.Audience, IssuedAt: time.Unix(c.IssuedAt, 0).UTC()}, true, nil
 }

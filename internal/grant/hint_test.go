@@ -47,11 +47,12 @@ func TestIDTokenHintIsAnIDTokenOfOursAndNothingElse(t *testing.T) {
 	must(t, err)
 	info, err := h.Userinfo(t.Context(), grant.Shown{Token: tok.AccessToken, Scheme: "Bearer"})
 	must(t, err)
+	made := h.clock.now()
 	good := func() {
 		t.Helper()
 		hint, ok, err := h.IDTokenHint(t.Context(), tok.IDToken)
 		must(t, err)
-		if !ok || hint != (grant.Hint{Subject: h.ada.ID, SessionID: s.ID, ClientID: "web"}) {
+		if !ok || hint != (grant.Hint{Subject: h.ada.ID, SessionID: s.ID, ClientID: "web", IssuedAt: made}) {
 			t.Fatalf("the ID token is not taken: %v %+v", ok, hint)
 		}
 	}

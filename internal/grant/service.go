@@ -64,6 +64,11 @@ type Config struct {
 	// IssuerKey returns the key by which the issuer signs for its clients: ID tokens,
 	// userinfo, introspection. Without it those are not made.
 	IssuerKey func(alg jose.Algorithm) (*jose.Key, bool)
+	// Devices keeps what devices ask for, and UserCodes keys the digests of the codes
+	// that people type: so short a code could be found by trying. Without them there is
+	// no device flow.
+	Devices   DeviceStore
+	UserCodes *opaque.Key
 }
 
 // Service hands out, looks into and takes back tokens.
@@ -202,22 +207,30 @@ func (s *Service) SignIn(ctx context.Context, u account.User, l session.Login, a
 	if err != nil {
 		return none(err)
 	}
-	t, err := s.open(ctx, sess, ask, id)
+	t, err := s.open(ctx, sess, opening{ask: ask, apiID: id, by: bySignIn})
 	if err != nil {
 		return none(err)
 	}
 	return sess, secret, t, nil
 }
 
+// opening is what the first token of a new session is for.
+type opening struct {
+	ask   Ask
+	apiID string
+	by    path
+}
+
 // open mints the first token of a session for a client, with a refresh family
 // when the client may have one.
-func (s *Service) open(ctx context.Context, sess session.Session, ask Ask, apiID string) (Tokens, error) {
+func (s *Service) open(ctx context.Context, sess session.Session, o opening) (Tokens, error) {
+	ask, apiID := o.ask, o.apiID
 	st, err := s.Store.Snapshot(ctx, Query{SessionID: sess.ID, ClientID: ask.ClientID, APIID: apiID})
 	if err != nil {
 		return Tokens{}, fmt.Errorf("read state: %w", err)
 	}
 	now := s.Now()
-	scopes, refused := authorizeIssuance(st, bySignIn, ask.want(), now)
+	scopes, refused := authorizeIssuance(st, o.by, ask.want(), now)
 	if refused != nil {
 		return Tokens{}, refused
 	}
@@ -228,6 +241,7 @@ func (s *Service) open(ctx context.Context, sess session.Session, ask Ask, apiID
 		ID: opaque.ID(opaque.GrantID, now), SessionID: sess.ID, UserID: sess.UserID, ClientID: ask.ClientID, APIID: apiID,
 		Scopes: scopes, CreatedAt: now, ExpiresAt: s.familyEnd(sess, now), Gen: 1, RotatedAt: now,
 	}
+	st.Grant.Details.JKT, st.Grant.Details.X5T = holder(*st.Client, ask.Proof)
 	added, err := s.Store.AddGrant(ctx, *st.Grant, revoke.Effects{Guard: &revoke.Guard{RSN: st.RSN, Refs: []revoke.Ref{
 		{Kind: revoke.Client, Key: ask.ClientID}, {Kind: revoke.API, Key: apiID},
 	}}})

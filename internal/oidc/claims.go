@@ -178,6 +178,14 @@ type IDToken struct {
 	More                      map[string]any // claims about the person that the claims parameter asked for
 }
 
+// Hint is whom an ID token of ours was about, and whom it was for.
+type Hint struct {
+	Subject   string    // the user's id
+	SessionID string    // the sid
+	ClientID  string    // the aud
+	IssuedAt  time.Time // the iat
+}
+
 // JSON returns the claims as JSON.
 func (t IDToken) JSON() ([]byte, error) {
 	out := map[string]any{}

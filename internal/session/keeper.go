@@ -62,6 +62,7 @@ type Login struct {
 	UserID   string
 	ClientID string       // the client that asked, "" for our own pages
 	AMR      []string     // how it was proved (RFC 8176)
+	AuthTime time.Time    // when; zero: now
 	Seen     bound.Seen   // where they are: the address and user agent are kept, the latter clipped
 	Bind     bound.Policy // the client's: what the session is bound to, as seen
 	Replaces string       // sid of the session in the same browser: it ends in the same transaction
@@ -85,6 +86,9 @@ func (k *Keeper) Start(ctx context.Context, l Login) (Session, string, error) {
 	}
 	if l.ClientID == "" {
 		l.Bind = k.limits.Bind
+	}
+	if !l.AuthTime.IsZero() {
+		s.AuthTime = l.AuthTime
 	}
 	s.Binding = l.Bind.Of(s.ID, l.Seen).String()
 	s.IdleUntil = k.idleUntil(s, now)

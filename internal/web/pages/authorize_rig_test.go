@@ -3,6 +3,7 @@ package pages_test
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/role"
 	"github.com/wafer-auth/wafer/internal/store/memory"
 	"github.com/wafer-auth/wafer/internal/token"
+	"github.com/wafer-auth/wafer/verify/bound"
 	"github.com/wafer-auth/wafer/verify/jose"
 )
 
@@ -49,8 +51,7 @@ func (g *rig) requests(store *memory.Store, ring *keyring.Ring, root *opaque.Roo
 		},
 	})
 	g.requestsOf = authorize.New(authorize.Config{
-		Issuer: g.url, Clients: store, APIs: store, Grants: g.grants, Tickets: store, Consents: store, Keys: authorize.Inline{}, Issued: ring,
-		Seal: root.Derive("requests"), Now: g.clock.Now,
+		Issuer: g.url, Clients: store, APIs: store, Grants: g.grants, Tickets: store, Consents: store, Seal: root.Derive("requests"), Now: g.clock.Now,
 	})
 	return g.requestsOf
 }
@@ -121,3 +122,26 @@ func (p page) back(t *testing.T, redirect string) url.Values {
 	}
 	return q
 }
+
+// authTime reads the claim of an ID token.
+func authTime(t *testing.T, text string) int64 {
+	t.Helper()
+	parts := strings.Split(text, ".")
+	if len(parts) != 3 {
+		t.Fatalf("no ID token: %q", text)
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var claims struct {
+		AuthTime int64 `json:"auth_time"`
+	}
+	if err := json.Unmarshal(raw, &claims); err != nil {
+		t.Fatal(err)
+	}
+	return claims.AuthTime
+}
+
+// seen is a browser that no session is bound to.
+var seen = bound.Seen{}
