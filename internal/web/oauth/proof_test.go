@@ -18,6 +18,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/session"
+	"github.com/wafer-auth/wafer/verify/dpop"
 	"github.com/wafer-auth/wafer/verify/jose"
 )
 
@@ -32,13 +33,11 @@ func (g rig) proof(key *jose.Key, change map[string]any) string {
 			delete(claims, name)
 		}
 	}
-	return proofOf(g.t, key, claims)
-}
-
-// proofOf signs claims with the public key in the header, which tokens never have.
-func proofOf(t *testing.T, key *jose.Key, claims map[string]any) string {
-	t.Helper()
-	return signWithHeader(t, key, map[string]any{"typ": "dpop+jwt", "alg": key.Algorithm(), "jwk": key.Public()}, claims)
+	body, err := json.Marshal(claims)
+	g.must(err)
+	text, err := jose.SignProof(key, dpop.Type, body)
+	g.must(err)
+	return text
 }
 
 type proofRequest struct {
@@ -347,18 +346,4 @@ func TestUserinfoWantsTheProof(t *testing.T) {
 		}
 	}
 	good()
-}
-
-func signWithHeader(t *testing.T, key *jose.Key, header, claims map[string]any) string {
-	t.Helper()
-	head, err := json.Marshal(header)
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, err := json.Marshal(claims)
-	if err != nil {
-		t.Fatal(err)
-	}
-	input := jose.EncodeSegment(head) + "." + jose.EncodeSegment(body)
-	return input + "." + jose.EncodeSegment(rawSign(t, key, input))
 }
