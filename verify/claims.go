@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -118,7 +119,11 @@ func (v *Verifier) readClaims(c *claims, object string) error {
 		if raw == "" {
 			continue
 		}
-		if err := v.readClaim(c, name(n), raw); err != nil {
+		err := v.readClaim(c, name(n), raw)
+		if errors.Is(err, ErrBinding) {
+			return ErrBinding
+		}
+		if err != nil {
 			return ErrClaims
 		}
 	}
@@ -158,6 +163,8 @@ func (v *Verifier) readClaim(c *claims, n name, raw string) (err error) {
 		c.id.AMR, err = readList(raw)
 	case nameRSN:
 		c.id.RSN, err = readPosition(raw)
+	case nameBinding:
+		c.id.Confirm, err = readConfirmation(raw)
 	case nameBound:
 		c.id.Binding, err = readBinding(raw)
 	case nameIdle:

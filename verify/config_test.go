@@ -107,6 +107,7 @@ var sentinels = map[string]error{
 	"ErrType": verify.ErrType, "ErrCritical": verify.ErrCritical, "ErrAlgorithm": verify.ErrAlgorithm, "ErrKeyUnknown": verify.ErrKeyUnknown,
 	"ErrSignature": verify.ErrSignature, "ErrIssuer": verify.ErrIssuer, "ErrAudience": verify.ErrAudience, "ErrExpired": verify.ErrExpired,
 	"ErrNotYet": verify.ErrNotYet, "ErrLifetime": verify.ErrLifetime, "ErrClaims": verify.ErrClaims, "ErrRevoked": verify.ErrRevoked,
+	"ErrProof": verify.ErrProof, "ErrProofReplayed": verify.ErrProofReplayed, "ErrProofNonce": verify.ErrProofNonce,
 	"ErrBinding": verify.ErrBinding, "ErrElsewhere": verify.ErrElsewhere, "ErrStepUp": verify.ErrStepUp, "ErrScope": verify.ErrScope, "ErrUnavailable": verify.ErrUnavailable, "ErrStale": verify.ErrStale,
 }
 

@@ -38,12 +38,14 @@
 // Of a JWT, in this order: its size; its form, to the character; typ, which must be at+jwt, so
 // that no ID token or other JWT passes for an access token (RFC 9068, RFC 8725); that nothing in
 // crit is asked for; the algorithm, against the list in Config; iss and aud, byte for byte; that
-// exp, iat, sub, client_id and jti are there and every known claim has its type; the time; that it is not bound
-// to a key (cnf), because no proof of one can be checked yet; then, and only now, the key is
+// exp, iat, sub, client_id and jti are there and every known claim has its type; the time; then, and only now, the key is
 // looked up by kid and algorithm, and the signature is checked. Until then nothing the token says
 // was used for anything but to refuse it. Last, the feed tells whether the token was taken back
 // since it was minted. Without a feed, or when it is cut off for longer than its lease, Stale says
 // what happens.
+//
+// A token that is bound to a key (cnf) is for Bound, which asks its caller for the proof; Token
+// refuses it. The proof is asked for each time, whether the token is remembered or not.
 //
 // An opaque token or a session cookie is checked by the server (RFC 7662); the answer must be
 // about the right kind of credential, issuer and audience. With a feed the answer is gone by until
@@ -79,7 +81,10 @@
 //	lifetime_exceeded     ErrLifetime      exp too far from iat
 //	claims_invalid        ErrClaims        a claim missing or of the wrong type
 //	token_revoked         ErrRevoked       the issuer says it is not active
-//	binding_unsupported   ErrBinding       bound to a key that was not proved
+//	binding_unsupported   ErrBinding       bound to a key that was not proved, or shown as if it were
+//	proof_invalid         ErrProof         proof of possession for another key, request or token, or out of time
+//	proof_replayed        ErrProofReplayed proof of possession that was shown before
+//	proof_nonce           ErrProofNonce    proof of possession without a nonce of this service
 //	used_elsewhere        ErrElsewhere     bound to another network or device
 //	step_up_required      ErrStepUp        the same, and signing in again helps
 //	scope_insufficient    ErrScope         good, but lacks a scope

@@ -57,8 +57,15 @@ var (
 	ErrClaims error = &refusal{"claims_invalid", "token claims are missing or of the wrong type"}
 	// ErrRevoked: the issuer says the credential is not active: revoked, ended, expired or never issued.
 	ErrRevoked error = &refusal{"token_revoked", "credential is not active at the issuer"}
-	// ErrBinding: the token is bound to a key and no proof of that key can be checked.
+	// ErrBinding: the token is bound to a key, and that was not proved: it came as a bearer token, without
+	// the client's certificate, or the service cannot check proofs. Or a bearer token came as a bound one.
 	ErrBinding error = &refusal{"binding_unsupported", "token is bound to a key that was not proved"}
+	// ErrProof: the proof of possession is wrong: for another key, request or token, out of time, malformed.
+	ErrProof error = &refusal{"proof_invalid", "proof of possession is invalid"}
+	// ErrProofReplayed: the proof was shown before.
+	ErrProofReplayed error = &refusal{"proof_replayed", "proof of possession was shown before"}
+	// ErrProofNonce: the proof does not hold the nonce that this service wants; the answer has one.
+	ErrProofNonce error = &refusal{"proof_nonce", "proof of possession lacks a nonce of this service"}
 	// ErrElsewhere: the credential is bound to another network or device (package bound).
 	ErrElsewhere error = &refusal{"used_elsewhere", "credential is bound to another network or device"}
 	// ErrStepUp: the same, and signing in again helps.

@@ -53,6 +53,9 @@ type Identity struct {
 	ACR       string
 	AMR       []string
 	RSN       int64 // position in the revocation log at which it was minted
+	// Confirm is the key that whoever shows the credential must hold; the zero value is
+	// none. Token refuses what has one; Bound asks for the proof.
+	Confirm Confirmation
 	// Binding is the network and device that the session is bound to, salted
 	// with SessionID; httpauth compares it with each request.
 	Binding bound.Binding

@@ -96,6 +96,7 @@ func (c ServerConfig) validate(target string) error {
 type question struct {
 	token, hint, api string
 	once             bool // use the token up
+	prove            func(Confirmation) error
 }
 
 // ask puts the question and types the answer. An answer that cannot be had or

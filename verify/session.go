@@ -36,7 +36,14 @@ func (v *Verifier) opaque(ctx context.Context, token string, q question) (*Ident
 	if !q.once {
 		return v.answered(ctx, Opaque, q)
 	}
-	h, err := v.remote(ctx, Opaque, q)
+	// Asked first without using it up: what it is bound to must be proved before.
+	h, err := v.remote(ctx, Opaque, question{token: token, hint: q.hint, api: q.api})
+	if err == nil {
+		err = q.prove(h.id.Confirm)
+	}
+	if err == nil {
+		h, err = v.remote(ctx, Opaque, q)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -122,8 +129,8 @@ func (v *Verifier) remote(ctx context.Context, kind Kind, q question) (*held, er
 	if err := v.checkTime(c, v.now()); err != nil {
 		return nil, err
 	}
-	if c.has(nameBinding) {
-		return nil, ErrBinding
+	if kind == Session && c.has(nameBinding) {
+		return nil, ErrBinding // a cookie's binding is another one, see package bound
 	}
 	return &held{credential: strings.Clone(q.token), id: c.id, until: v.end(&c.id), idle: c.idle, touch: c.touch}, nil
 }
@@ -162,10 +169,12 @@ func checkKind(c *claims, kind Kind) error {
 	switch {
 	case kind == Session && c.tokenType == "session":
 		return nil
-	case kind == Opaque && strings.EqualFold(c.tokenType, "Bearer"):
+	case kind == Opaque && strings.EqualFold(c.tokenType, "Bearer") && c.id.Confirm.JKT == "":
 		return nil
-	case kind == Opaque && strings.EqualFold(c.tokenType, "DPoP"):
-		return ErrBinding
+	case kind == Opaque && strings.EqualFold(c.tokenType, "DPoP") && c.id.Confirm.JKT != "":
+		return nil
+	case kind == Opaque && (strings.EqualFold(c.tokenType, "DPoP") || c.id.Confirm.JKT != ""):
+		return ErrBinding // it contradicts itself
 	}
 	return ErrType
 }

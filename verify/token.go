@@ -14,9 +14,9 @@ const accessTokenType = "at+jwt"
 
 // Token verifies an access token: a JWT or, when there is a Server, an opaque
 // token. Either the identity or the error is nil; the error matches one of the
-// Err variables.
+// Err variables. A token that is bound to a key is ErrBinding: see Bound.
 func (v *Verifier) Token(ctx context.Context, token string) (*Identity, error) {
-	return v.token(ctx, token, question{})
+	return unproved(v.token(ctx, token, question{}))
 }
 
 // TokenOnce verifies an access token and uses it up: of any number of times that
@@ -24,10 +24,7 @@ func (v *Verifier) Token(ctx context.Context, token string) (*Identity, error) {
 // every later Token, are ErrRevoked. It always asks the server, whatever the
 // policy for when it cannot be asked, and needs one.
 func (v *Verifier) TokenOnce(ctx context.Context, token string) (*Identity, error) {
-	if v.server == nil {
-		return nil, unavailable("use up a token", errNoServer)
-	}
-	return v.token(ctx, token, question{once: true, api: v.audience})
+	return v.BoundOnce(ctx, token, bearer)
 }
 
 func (v *Verifier) token(ctx context.Context, token string, q question) (*Identity, error) {
@@ -78,13 +75,16 @@ func (v *Verifier) judge(ctx context.Context, h *held, now time.Time, q question
 	case at < h.from: // the clock was set back
 		return nil, ErrNotYet
 	}
-	var err error
-	if q.once {
-		err = v.confirm(ctx, h.signed, &h.id, q)
-	} else {
-		err = v.settle(ctx, h, now)
+	if !q.once {
+		if err := v.settle(ctx, h, now); err != nil {
+			return nil, err
+		}
+		return &h.id, nil
 	}
-	if err != nil {
+	if err := q.prove(h.id.Confirm); err != nil {
+		return nil, err
+	}
+	if err := v.confirm(ctx, h.signed, &h.id, q); err != nil {
 		return nil, err
 	}
 	return &h.id, nil
@@ -197,9 +197,6 @@ func (v *Verifier) claimsOf(c *claims, payload string, now time.Time) error {
 	}
 	if c.id.ExpiresAt.Sub(c.id.IssuedAt) > v.maxLifetime {
 		return ErrLifetime
-	}
-	if c.has(nameBinding) {
-		return ErrBinding
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -144,7 +145,7 @@ func (c *clientEdit) Run(e *env) error {
 		}
 		in.Bind = &p
 	}
-	if in == (manage.ClientEdit{}) {
+	if reflect.ValueOf(in).IsZero() {
 		return errNoChange
 	}
 	return e.with(func(m *manager) error {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 
 	"github.com/wafer-auth/wafer/internal/web/manage"
@@ -71,7 +72,7 @@ func (c *userEdit) Run(e *env) error {
 	if c.NoRoles {
 		in.Roles = &[]string{}
 	}
-	if in == (manage.UserEdit{}) {
+	if reflect.ValueOf(in).IsZero() {
 		return errNoChange
 	}
 	return e.with(func(m *manager) error {

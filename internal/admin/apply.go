@@ -233,8 +233,12 @@ func (p *plan) planNewClient(ctx context.Context, c declaredClient) error {
 		RedirectURIs: deref(c.RedirectURIs), Origins: deref(c.Origins), Grants: deref(c.Grants),
 		APIs: deref(c.APIs), Serves: deref(c.Serves), Bind: bound.Policy(deref(c.Bind)), Disabled: deref(c.Disabled),
 		BackchannelLogoutURI: deref(c.BackchannelLogoutURI), BackchannelLogoutSession: deref(c.BackchannelLogoutSession),
-	}}
-	if n.Kind == client.Confidential && n.Secret == "" {
+	}, Members: c.OAuth.object()}
+	n, err := n.whole()
+	if err != nil {
+		return err
+	}
+	if n.KeepsSecret() && n.Secret == "" {
 		// One that was made here would have nobody to be shown to.
 		return fault.New(fault.Invalid, "a confidential client needs secret or secret_file")
 	}
@@ -252,7 +256,7 @@ func (p *plan) planClientEdit(ctx context.Context, c declaredClient, old client.
 	e := ClientEdit{
 		Name: c.Name, Kind: (*client.Kind)(c.Kind), FirstParty: c.FirstParty, Secret: c.Secret, RedirectURIs: c.RedirectURIs,
 		Origins: c.Origins, Grants: c.Grants, APIs: c.APIs, Serves: c.Serves, Bind: (*bound.Policy)(c.Bind), Disabled: c.Disabled,
-		BackchannelLogoutURI: c.BackchannelLogoutURI, BackchannelLogoutSession: c.BackchannelLogoutSession,
+		BackchannelLogoutURI: c.BackchannelLogoutURI, BackchannelLogoutSession: c.BackchannelLogoutSession, OAuth: c.OAuth.object(),
 	}
 	next, err := p.editedClient(ctx, p.by, p.world, old, e)
 	if err != nil {
@@ -308,7 +312,7 @@ func (p *plan) planUsers(ctx context.Context, d Declared) error {
 func (p *plan) planNewUser(ctx context.Context, u declaredUser) error {
 	n := NewUser{
 		Login: u.Login, Name: deref(u.Name), Password: deref(u.Password), PasswordHash: deref(u.PasswordHash),
-		Roles: deref(u.Roles), Disabled: deref(u.Disabled),
+		Roles: deref(u.Roles), Disabled: deref(u.Disabled), Profile: u.Profile.object(),
 	}
 	if u.Password != nil && n.Password == "" {
 		return fault.New(fault.Invalid, "the password is empty")
@@ -326,7 +330,7 @@ func (p *plan) planNewUser(ctx context.Context, u declaredUser) error {
 }
 
 func (p *plan) planUserEdit(ctx context.Context, u declaredUser, old account.User) error {
-	e := UserEdit{Name: u.Name, Login: &u.Login, Roles: u.Roles, Disabled: u.Disabled, Password: u.Password}
+	e := UserEdit{Name: u.Name, Login: &u.Login, Roles: u.Roles, Disabled: u.Disabled, Password: u.Password, Profile: u.Profile.object()}
 	if old.PasswordHash == "" {
 		e.PasswordHash = u.PasswordHash
 	}

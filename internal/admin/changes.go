@@ -49,6 +49,7 @@ func userChanges(old, next account.User) []string {
 	d.text("login", old.Login, next.Login)
 	d.text("name", old.Name, next.Name)
 	d.list("roles", old.Roles, next.Roles)
+	d.profile(old.Profile, next.Profile)
 	d.flag(old.PasswordHash != next.PasswordHash, false, "", "password changed")
 	d.flag(old.Disabled, next.Disabled, "disabled", "enabled")
 	return d
@@ -60,6 +61,9 @@ func clientChanges(old, next client.Client) []string {
 	d.text("kind", string(old.Kind), string(next.Kind))
 	d.flag(old.FirstParty, next.FirstParty, "first party", "not first party any more")
 	d.flag(!old.SecretHash.Equal(next.SecretHash), false, "", "secret changed")
+	if next.OldSecretUntil != old.OldSecretUntil && !next.OldSecretUntil.IsZero() {
+		d = append(d, "the old secret works until "+next.OldSecretUntil.UTC().Format(time.RFC3339))
+	}
 	d.list("redirect_uris", old.RedirectURIs, next.RedirectURIs)
 	d.list("origins", old.Origins, next.Origins)
 	d.list("grants", old.Grants, next.Grants)
@@ -69,6 +73,7 @@ func clientChanges(old, next client.Client) []string {
 	d.text("bind.device", string(old.Bind.Device), string(next.Bind.Device))
 	d.text("backchannel_logout_uri", old.BackchannelLogoutURI, next.BackchannelLogoutURI)
 	d.flag(old.BackchannelLogoutSession, next.BackchannelLogoutSession, "logout notices name the session", "logout notices may name the user alone")
+	d.oauth(old.OAuth, next.OAuth)
 	d.flag(old.Disabled, next.Disabled, "disabled", "enabled")
 	return d
 }

@@ -2,7 +2,9 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/fault"
@@ -12,16 +14,17 @@ import (
 )
 
 // NewClient is a client to be added. SecretHash, times and version are filled
-// in. A confidential client without Secret gets one.
+// in. One that proves itself by a secret and has none in Secret gets one.
 type NewClient struct {
 	client.Client
-	Secret string // at least 20 characters
+	Secret  string          // at least 20 characters
+	Members json.RawMessage // what to change in OAuth, as ClientEdit.OAuth has it
 }
 
 // ClientEdit is what is to change; nil leaves it as it is.
 type ClientEdit struct {
 	Name         *string
-	Kind         *client.Kind // to confidential needs Secret; to public drops it
+	Kind         *client.Kind // to confidential needs Secret or a method; to public drops what there was
 	FirstParty   *bool
 	Secret       *string
 	RedirectURIs *[]string
@@ -34,21 +37,27 @@ type ClientEdit struct {
 	BackchannelLogoutURI     *string
 	BackchannelLogoutSession *bool
 
-	Disabled *bool
-	// EndTokens also takes back everything the client was given, if Secret
-	// changes: for a secret that somebody else has.
-	EndTokens bool
-}
+	// OAuth is a JSON object in the names of client.OAuth. Its members take the place
+	// of those of the same name, null takes one away. A method that is not by secret
+	// drops the secret.
+	OAuth json.RawMessage
 
-// secretCode is what is stored of a secret. Package grant computes it likewise.
-func secretCode(k *opaque.Key, id, secret string) opaque.Digest {
-	return k.MAC("client", id, secret)
+	Disabled *bool
+	// Overlap is how long the present secret works beside the new one, if Secret
+	// changes; at most MostOverlap.
+	Overlap time.Duration
+	// EndTokens also takes back everything the client was given: for a secret or a key
+	// that somebody else has. Without a new secret, method or key it is refused.
+	EndTokens bool
 }
 
 // AddClient adds a client. The secret is returned if it was made here: once,
 // and never again. A taken id is fault.Conflict.
 func (s *Service) AddClient(ctx context.Context, by By, n NewClient) (c client.Client, secret string, err error) {
-	if n.Kind == client.Confidential && n.Secret == "" {
+	if n, err = n.whole(); err != nil {
+		return client.Client{}, "", err
+	}
+	if n.KeepsSecret() && n.Secret == "" {
 		n.Secret = opaque.Secret()
 		secret = n.Secret
 	}
@@ -60,6 +69,14 @@ func (s *Service) AddClient(ctx context.Context, by By, n NewClient) (c client.C
 		return client.Client{}, "", wrap(err, "add client")
 	}
 	return withoutSecret(c), secret, nil
+}
+
+// whole returns n with its members in their places.
+func (n NewClient) whole() (NewClient, error) {
+	var err error
+	n.OAuth, err = patched(n.OAuth, n.Members, "oauth")
+	n.Members = nil
+	return n, err
 }
 
 func (s *Service) newClient(ctx context.Context, by By, w world, n NewClient) (client.Client, error) {
@@ -82,24 +99,6 @@ func (s *Service) newClient(ctx context.Context, by By, w world, n NewClient) (c
 	return c, s.mayManage(ctx, by, c.ID, c.APIs)
 }
 
-// withSecret checks a secret and stores its code in the client.
-func (s *Service) withSecret(c client.Client, secret string) (client.Client, error) {
-	if secret == "" {
-		c.SecretHash = opaque.Digest{}
-		return c, nil
-	}
-	if len(secret) < 20 || len(secret) > 200 {
-		return client.Client{}, fault.New(fault.Invalid, "Client "+c.ID+": a secret has 20 to 200 characters.")
-	}
-	for _, r := range secret {
-		if r < 0x21 || r > 0x7e { // VSCHAR without space, RFC 6749 appendix A.2
-			return client.Client{}, fault.New(fault.Invalid, "Client "+c.ID+": a secret holds visible ASCII characters only.")
-		}
-	}
-	c.SecretHash = secretCode(s.Secrets, c.ID, secret)
-	return c, nil
-}
-
 // normalClient gives equal clients one form.
 func (s *Service) normalClient(c client.Client) client.Client {
 	c.RedirectURIs, c.Origins = once(c.RedirectURIs), once(c.Origins)
@@ -110,10 +109,24 @@ func (s *Service) normalClient(c client.Client) client.Client {
 		serves = append(serves, s.apiID(id))
 	}
 	c.Serves = set(serves)
+	c.OAuth = normalOAuth(c.OAuth)
 	if c.Name == "" {
 		c.Name = c.ID
 	}
 	return c
+}
+
+func normalOAuth(o client.OAuth) client.OAuth {
+	o = o.Clone()
+	o.JWKS = oneForm(o.JWKS)
+	o.PostLogoutRedirectURIs, o.DefaultACR, o.Contacts = once(o.PostLogoutRedirectURIs), once(o.DefaultACR), once(o.Contacts)
+	for i, a := range o.Assertions {
+		o.Assertions[i].JWKS = oneForm(a.JWKS)
+	}
+	if len(o.Assertions) == 0 {
+		o.Assertions = nil
+	}
+	return o
 }
 
 // checkServed refuses a client that serves an API that is not known.
@@ -172,13 +185,15 @@ func (s *Service) editedClient(ctx context.Context, by By, w world, old client.C
 	assign(&next.BackchannelLogoutURI, e.BackchannelLogoutURI)
 	assign(&next.BackchannelLogoutSession, e.BackchannelLogoutSession)
 	assign(&next.Disabled, e.Disabled)
-	secret := ""
-	assign(&secret, e.Secret)
-	if secret != "" || next.Kind == client.Public {
-		var err error
-		if next, err = s.withSecret(next, secret); err != nil {
-			return client.Client{}, err
-		}
+	if next.Kind != old.Kind {
+		next.OAuth.AuthMethod = "" // that of the other kind
+	}
+	var err error
+	if next.OAuth, err = patched(next.OAuth, e.OAuth, "oauth"); err != nil {
+		return client.Client{}, err
+	}
+	if next, err = s.editedSecret(old, next, e); err != nil {
+		return client.Client{}, err
 	}
 	next = s.normalClient(next)
 	if err := next.Check(); err != nil {
@@ -199,44 +214,22 @@ func (s *Service) editedClient(ctx context.Context, by By, w world, old client.C
 	return next, s.mayManage(ctx, by, next.ID, next.APIs)
 }
 
+// takenFromClient is the entry that takes back what next may have no more. What was
+// given for another kind, or without what FAPI demands, is not for this client.
 func (s *Service) takenFromClient(old, next client.Client, e ClientEdit) []revoke.Entry {
 	switch {
 	case next.Disabled && !old.Disabled:
 		return []revoke.Entry{s.entry(revoke.Client, old.ID, "disabled")}
 	case next.Kind != old.Kind:
 		return []revoke.Entry{s.entry(revoke.Client, old.ID, "kind")}
+	case next.Holds() == client.FAPI2 && old.Holds() != client.FAPI2:
+		return []revoke.Entry{s.entry(revoke.Client, old.ID, "profile")}
 	case e.EndTokens && next.SecretHash != old.SecretHash:
 		return []revoke.Entry{s.entry(revoke.Client, old.ID, "secret")}
+	case e.EndTokens:
+		return []revoke.Entry{s.entry(revoke.Client, old.ID, "key")}
 	}
 	return nil
-}
-
-// RotateClientSecret gives a confidential client a new secret and returns it,
-// once. The old one stops working at once; what the client was given lives on.
-func (s *Service) RotateClientSecret(ctx context.Context, by By, id string) (string, error) {
-	return s.rotateSecret(ctx, by, id, ClientEdit{})
-}
-
-// RotateStolenSecret is RotateClientSecret for a secret that somebody else has:
-// everything the client was given is taken back in the same transaction.
-func (s *Service) RotateStolenSecret(ctx context.Context, by By, id string) (string, error) {
-	return s.rotateSecret(ctx, by, id, ClientEdit{EndTokens: true})
-}
-
-func (s *Service) rotateSecret(ctx context.Context, by By, id string, e ClientEdit) (string, error) {
-	c, err := s.findClient(ctx, id)
-	if err != nil {
-		return "", err
-	}
-	if c.Kind != client.Confidential {
-		return "", fault.New(fault.Conflict, "Client "+id+" is public: it has no secret.")
-	}
-	secret := opaque.Secret()
-	e.Secret = &secret
-	if _, err := s.EditClient(ctx, by, id, e); err != nil {
-		return "", err
-	}
-	return secret, nil
 }
 
 // RemoveClient removes a client and takes back everything it was given.
@@ -278,11 +271,6 @@ func (s *Service) Clients(ctx context.Context, after string, limit int) ([]clien
 		all[i] = withoutSecret(all[i])
 	}
 	return all, nil
-}
-
-func withoutSecret(c client.Client) client.Client {
-	c.SecretHash = opaque.Digest{}
-	return c
 }
 
 func (s *Service) findClient(ctx context.Context, id string) (client.Client, error) {

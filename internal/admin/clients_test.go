@@ -105,7 +105,7 @@ func TestChangesOfClientsTakeBackWhatTheyEnd(t *testing.T) {
 		{"made public", edit(admin.ClientEdit{Kind: ptr(client.Public), Grants: &[]string{}}), "kind"},
 		{"removed", func(t *testing.T, h *house) error { return h.RemoveClient(t.Context(), admin.ByCLI(), "shop") }, "removed"},
 		{"secret rotated", func(t *testing.T, h *house) error {
-			_, err := h.RotateClientSecret(t.Context(), admin.ByCLI(), "shop")
+			_, err := h.RotateClientSecret(t.Context(), admin.ByCLI(), "shop", 0)
 			return err
 		}, ""},
 		{"secret stolen", func(t *testing.T, h *house) error {
@@ -136,16 +136,16 @@ func TestRotatedSecretReplacesTheOldOne(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	old := h.addClient(t, "shop", nil)
-	next, err := h.RotateClientSecret(t.Context(), admin.ByCLI(), "shop")
+	next, err := h.RotateClientSecret(t.Context(), admin.ByCLI(), "shop", 0)
 	must(t, err)
 	if got := h.code(t, "shop"); got.Equal(h.Secrets.MAC("client", "shop", old)) || !got.Equal(h.Secrets.MAC("client", "shop", next)) {
 		t.Error("the stored code is not that of the new secret")
 	}
 	_, _, err = h.AddClient(t.Context(), admin.ByCLI(), admin.NewClient{Client: client.Client{ID: "app", Kind: client.Public}})
 	must(t, err)
-	_, err = h.RotateClientSecret(t.Context(), admin.ByCLI(), "app")
+	_, err = h.RotateClientSecret(t.Context(), admin.ByCLI(), "app", 0)
 	wantCode(t, err, fault.Conflict)
-	_, err = h.RotateClientSecret(t.Context(), admin.ByCLI(), "nobody")
+	_, err = h.RotateClientSecret(t.Context(), admin.ByCLI(), "nobody", 0)
 	wantCode(t, err, fault.NotFound)
 }
 

@@ -92,7 +92,8 @@ type declaredClient struct {
 	BackchannelLogoutURI     *string `yaml:"backchannel_logout_uri"`
 	BackchannelLogoutSession *bool   `yaml:"backchannel_logout_session_required"`
 
-	Disabled *bool `yaml:"disabled"`
+	OAuth    *declaredOAuth `yaml:"oauth"`
+	Disabled *bool          `yaml:"disabled"`
 }
 
 type declaredBind struct {
@@ -115,6 +116,8 @@ type declaredUser struct {
 	PasswordHash *string   `yaml:"password_hash"`
 	Roles        *[]string `yaml:"roles"`
 	Disabled     *bool     `yaml:"disabled"`
+
+	Profile *declaredProfile `yaml:"profile"`
 }
 
 // What is read at most: bytes, and brackets within brackets.
@@ -294,6 +297,9 @@ func (f *declaredFile) check() []string {
 		named(c.at, c.ID, "id")
 		if c.Secret != nil && c.SecretFile != nil {
 			problems = append(problems, c.at.say("has both secret and secret_file"))
+		}
+		if c.OAuth != nil && c.OAuth.JWKSFile != "" && c.OAuth.JWKS {
+			problems = append(problems, c.at.say("has both oauth.jwks and oauth.jwks_file"))
 		}
 	}
 	for _, r := range f.Roles {

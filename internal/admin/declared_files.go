@@ -37,6 +37,13 @@ func (r *reader) files(f *declaredFile) {
 		case c.Secret != nil:
 			r.warn(c.at, "a secret in the set-up is for development; use secret_file")
 		}
+		if c.OAuth != nil && c.OAuth.JWKSFile != "" {
+			if text, _ := r.read(c.at, "oauth.jwks_file", c.OAuth.JWKSFile); text != nil {
+				if err := c.OAuth.addKeys(text); err != nil {
+					r.problem(c.at, "oauth.jwks_file "+c.OAuth.JWKSFile+" holds no JSON")
+				}
+			}
+		}
 	}
 	for i := range f.Transmitters {
 		t := &f.Transmitters[i]

@@ -98,7 +98,7 @@ func TestVerticalEscalationByWayOfAClientOrRoleIsRefused(t *testing.T) {
 			return err
 		}},
 		{"learns the secret of a stronger client", func(t *testing.T, h *house, by admin.By) error {
-			_, err := h.RotateClientSecret(t.Context(), by, "strong")
+			_, err := h.RotateClientSecret(t.Context(), by, "strong", 0)
 			return err
 		}},
 		{"sets the secret of a stronger client", func(t *testing.T, h *house, by admin.By) error {
@@ -131,7 +131,7 @@ func TestVerticalEscalationByWayOfAClientOrRoleIsRefused(t *testing.T) {
 			h.addClient(t, "strong", map[string][]string{api.Management: {"users:write"}})
 			h.addClient(t, "weak", map[string][]string{orders: {"orders:read"}})
 			by := admin.By{Actor: "weak", Scopes: []string{"clients:write", "roles:write", "apis:write"}}
-			if _, err := h.RotateClientSecret(t.Context(), by, "weak"); err != nil {
+			if _, err := h.RotateClientSecret(t.Context(), by, "weak", 0); err != nil {
 				t.Fatalf("what it may do: %v", err)
 			}
 			entries, events := h.since(t, func() {

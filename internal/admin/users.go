@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -22,6 +23,8 @@ type NewUser struct {
 	PasswordHash string // of a form that password.Supported knows
 	Roles        []string
 	Disabled     bool
+	// Profile is a JSON object in the names of account.Profile.
+	Profile json.RawMessage
 }
 
 // UserEdit is what is to change; nil leaves it as it is.
@@ -32,6 +35,9 @@ type UserEdit struct {
 	Disabled     *bool
 	Password     *string
 	PasswordHash *string
+	// Profile is a JSON object in the names of account.Profile. Its members take the
+	// place of those of the same name, null takes one away.
+	Profile json.RawMessage
 }
 
 // AddUser adds a user. A taken login is fault.Conflict.
@@ -58,8 +64,12 @@ func (s *Service) newUser(ctx context.Context, by By, w world, n NewUser) (accou
 		ID: opaque.ID(opaque.UserID, now), Login: n.Login, Name: n.Name, Roles: set(n.Roles), Disabled: n.Disabled,
 		CreatedAt: now, UpdatedAt: now, Version: 1,
 	}
-	u, err := checkUser(u)
+	profile, err := patched(account.Profile{}, n.Profile, "profile")
 	if err != nil {
+		return account.User{}, err
+	}
+	u.Profile = profile
+	if u, err = checkUser(u); err != nil {
 		return account.User{}, err
 	}
 	if err := s.checkNewPassword(u, n.Password, n.PasswordHash); err != nil {
@@ -142,8 +152,11 @@ func (s *Service) editedUser(ctx context.Context, by By, w world, old account.Us
 	if e.Roles != nil {
 		next.Roles = set(*e.Roles)
 	}
-	next, err := checkUser(next)
-	if err != nil {
+	var err error
+	if next.Profile, err = patched(old.Profile, e.Profile, "profile"); err != nil {
+		return account.User{}, err
+	}
+	if next, err = checkUser(next); err != nil {
 		return account.User{}, err
 	}
 	if err := s.checkPasswordEdit(next, e); err != nil {
@@ -163,7 +176,11 @@ func checkUser(u account.User) (account.User, error) {
 		return account.User{}, fault.New(fault.Invalid, "A login cannot look like a user id.")
 	}
 	u.Canonical = canonical
-	return u, account.CheckName(u.Name)
+	u.Profile.Address = oneForm(u.Profile.Address)
+	if err := account.CheckName(u.Name); err != nil {
+		return account.User{}, err
+	}
+	return u, u.Profile.Check()
 }
 
 // checkRoles checks the roles that next has and old has not.

@@ -136,6 +136,25 @@ func TestSealedRequestsAreOfOneBrowserOneKindAndOneHour(t *testing.T) {
 	shown(t, "an hour later", err)
 }
 
+// A request of the greatest size that is taken fits into an address bar of ours, whose
+// headers end at 32 KiB.
+func TestSealedRequestsAreShort(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.clock.forward(time.Second)
+	worst := strings.Repeat(`"`, 4096)
+	r := h.fine(ask("state", worst, "nonce", worst, "acr_values", strings.Repeat(`"`, 1024)))
+	text, err := h.SealFlow(r, tab)
+	if err != nil || len(text) > 28<<10 {
+		t.Errorf("%d bytes, %v", len(text), err)
+	}
+	if same, err := h.OpenFlow(text, tab); err != nil || same.State != worst || same.Nonce != worst {
+		t.Errorf("opened: %v", err)
+	}
+	_, err = h.read(ask("nonce", worst, "acr_values", worst, "ui_locales", worst))
+	told(t, "too long together", err, oidc.InvalidRequest)
+}
+
 func (h *house) idToken(clientID string, w authorize.Who) string {
 	h.t.Helper()
 	r := h.fine(own())

@@ -11,8 +11,12 @@ import (
 // order.
 type Params map[string][]string
 
-// mostText is how long state, nonce and every other text may be, in bytes.
-const mostText = 4096
+// mostText is how long state, nonce and every other text may be, and mostAll all of
+// them together, in bytes: a request travels sealed through an address bar.
+const (
+	mostText = 4096
+	mostAll  = 10 << 10
+)
 
 // get returns the one value of a parameter. One without a value counts as absent
 // (RFC 6749 section 3.1).
@@ -36,6 +40,7 @@ var known = []string{
 // twice (RFC 6749 section 3.1), and what is no text. resource may be there several
 // times (RFC 8707 section 2) and is looked at where it is used.
 func (p Params) check() error {
+	all := 0
 	for _, name := range known {
 		if !p.once(name) {
 			return refuse(oidc.InvalidRequest, name+" is there more than once.")
@@ -44,9 +49,16 @@ func (p Params) check() error {
 		if !plain(value) {
 			return refuse(oidc.InvalidRequest, name+" holds control characters, or bytes that are no text.")
 		}
-		if len(value) > mostText && name != "request" && name != "id_token_hint" {
+		if name == "request" || name == "id_token_hint" {
+			continue // read, and not kept
+		}
+		if len(value) > mostText {
 			return refuse(oidc.InvalidRequest, name+" is too long.")
 		}
+		all += len(value)
+	}
+	if all > mostAll {
+		return refuse(oidc.InvalidRequest, "The parameters are too long.")
 	}
 	return nil
 }

@@ -28,8 +28,8 @@ type Pushed struct {
 	ExpiresIn  int    `json:"expires_in"` // seconds
 }
 
-// kept is the body of a ticket. The ticket outlives Until, so that the answer of who
-// came in time can still use it up.
+// kept is the body of a ticket. When a browser brings the request in time, the ticket
+// is kept beyond Until, so that the answer can still use it up.
 type kept struct {
 	Request oidc.Request `json:"request"`
 	Until   time.Time    `json:"until"`
@@ -81,7 +81,7 @@ func (s *Service) keep(ctx context.Context, r oidc.Request) (Pushed, error) {
 		return Pushed{}, fmt.Errorf("encode request: %w", err)
 	}
 	added, err := s.Tickets.AddTicket(ctx, ticket.Ticket{
-		Kind: ticket.Pushed, Key: opaque.Hash(secret), Body: body, ExpiresAt: now.Add(PushedFor + flowFor),
+		Kind: ticket.Pushed, Key: opaque.Hash(secret), Body: body, ExpiresAt: now.Add(PushedFor),
 	}, revoke.Effects{})
 	if err != nil {
 		return Pushed{}, fmt.Errorf("keep request: %w", err)
@@ -120,6 +120,12 @@ func (s *Service) pushed(ctx context.Context, c client.Client, p Params) (oidc.R
 	}
 	if k.Request.ClientID != c.ID || !s.Now().Before(k.Until) {
 		return oidc.Request{}, bad
+	}
+	if !t.ExpiresAt.After(k.Until) {
+		t.ExpiresAt = k.Until.Add(flowFor)
+		if _, err := s.Tickets.ChangeTicket(ctx, t, revoke.Effects{}); err != nil { // false: another tab did it
+			return oidc.Request{}, fmt.Errorf("keep pushed request: %w", err)
+		}
 	}
 	k.Request.Started, k.Request.Pushed = s.now(), key
 	return k.Request, nil

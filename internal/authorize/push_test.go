@@ -111,8 +111,13 @@ func TestPushedRequestBelongsToItsClientAndToItsTime(t *testing.T) {
 	h.clock.forward(time.Second)
 	_, err = h.read(bring("rp1", uri))
 	told(t, "too late", err, oidc.InvalidRequestURI)
-	// Who came in time has time to sign in.
+	// Who came in time has time to sign in, whoever tidies up meanwhile.
 	h.clock.forward(5 * time.Minute)
+	unused := h.push("rp1", ask())
+	h.clock.forward(authorize.PushedFor + time.Second)
+	if n, err := h.store.PurgeTickets(t.Context(), h.clock.now(), 100); err != nil || n != 1 {
+		t.Errorf("%d tickets purged, %v: want the one that nobody brought (%s)", n, err, unused)
+	}
 	h.allowed(late, h.signIn(h.ada))
 }
 

@@ -1,6 +1,7 @@
 package authorize
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -76,11 +77,13 @@ func (s *Service) fresh(r oidc.Request, err error) error {
 }
 
 func (s *Service) seal(v any, place string) (string, error) {
-	body, err := json.Marshal(v)
-	if err != nil {
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false) // nobody reads it as HTML, and it is in an address bar
+	if err := enc.Encode(v); err != nil {
 		return "", fmt.Errorf("encode request: %w", err)
 	}
-	return base64.RawURLEncoding.EncodeToString(s.Seal.Seal(body, place)), nil
+	return base64.RawURLEncoding.EncodeToString(s.Seal.Seal(body.Bytes(), place)), nil
 }
 
 func (s *Service) open(text, place string, into any) error {

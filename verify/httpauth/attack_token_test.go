@@ -287,7 +287,7 @@ func TestTokenOutsideTheHeaderIsIgnored(t *testing.T) {
 	g := newRig(t, jose.EdDSA)
 	good := g.issuer.Token(verifytest.Subject(goodSubject), verifytest.Scope("orders:read"))
 	g.accepts(t, good)
-	none := want{http.StatusUnauthorized, `Bearer realm="wafer"`, "credential_required"}
+	none := want{http.StatusUnauthorized, `Bearer realm="wafer", scope="orders:read"`, "credential_required"}
 	for _, h := range []http.Header{
 		{}, {"X-Access-Token": {good}}, {"Proxy-Authorization": {"Bearer " + good}}, {"Cookie": {"access_token=" + good}},
 	} {

@@ -96,7 +96,8 @@ func (a *Auth) RequireOnce(scopes ...string) func(http.Handler) http.Handler {
 		if token == "" {
 			return verify.ErrType
 		}
-		_, err = a.verifier.TokenOnce(r.Context(), token)
+		// What it is bound to was proved a moment ago, and the proof counts once.
+		_, err = a.verifier.BoundOnce(r.Context(), token, func(verify.Confirmation) error { return nil })
 		return err
 	})
 }

@@ -16,10 +16,10 @@ const maxCookieHeader = 8 << 10
 // may hold the cookie anywhere, so it is neither searched nor taken as empty.
 var errCookieTooLarge = fmt.Errorf("%w: Cookie header too large", verify.ErrAmbiguous)
 
-// bearer finds the token of the Authorization header (RFC 6750 section 2.1).
-// Other schemes are not ours and count as no token, except DPoP: who proves a
-// key must not be let in by a cookie without that proof.
-func bearer(h http.Header) (token string, found bool, err error) {
+// authorization finds the token of the Authorization header (RFC 6750 section 2.1,
+// RFC 9449 section 7.1), and whether it is said to be bound to a key. Other schemes are
+// not ours and count as no token.
+func authorization(h http.Header) (token string, proved bool, err error) {
 	lines := h["Authorization"]
 	if len(lines) == 0 {
 		return "", false, nil
@@ -28,36 +28,35 @@ func bearer(h http.Header) (token string, found bool, err error) {
 		return "", false, verify.ErrAmbiguous
 	}
 	scheme, rest, _ := strings.Cut(lines[0], " ")
-	switch {
-	case strings.EqualFold(scheme, "Bearer"):
-		token = strings.TrimLeft(rest, " ")
-		if token == "" {
-			return "", false, verify.ErrAmbiguous
-		}
-		return token, true, nil
-	case strings.EqualFold(scheme, "DPoP"):
-		return "", false, verify.ErrBinding
+	proved = strings.EqualFold(scheme, "DPoP")
+	if !proved && !strings.EqualFold(scheme, "Bearer") {
+		return "", false, nil
 	}
-	return "", false, nil
+	token = strings.TrimLeft(rest, " ")
+	if token == "" {
+		return "", false, verify.ErrAmbiguous
+	}
+	return token, proved, nil
 }
 
-// credential is what a request came with. At most one of its members is set.
+// credential is what a request came with. At most one of its texts is set.
 type credential struct {
-	bearer  string
+	bearer  string // of the Authorization header
+	proved  bool   // its scheme is DPoP
 	session string // value of the session cookie
 	token   string // value of the token cookie
 }
 
-// credential finds the one credential. Beside a bearer token the session cookie is
-// not read: browsers attach it to whatever goes to its host. A token cookie is for
+// credential finds the one credential. Beside a token of the header the session cookie
+// is not read: browsers attach it to whatever goes to its host. A token cookie is for
 // this service alone, so two of it and another is one too many.
 func (a *Auth) credential(h http.Header) (credential, error) {
 	var c credential
-	var found bool
 	var err error
-	if c.bearer, found, err = bearer(h); err != nil {
+	if c.bearer, c.proved, err = authorization(h); err != nil {
 		return credential{}, err
 	}
+	found := c.bearer != ""
 	if a.tokenCookie != "" {
 		if c.token, err = cookieOf(h, a.tokenCookie); err != nil {
 			return credential{}, err

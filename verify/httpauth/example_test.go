@@ -58,7 +58,7 @@ func ExampleNew() {
 	w := httptest.NewRecorder()
 	auth.Require("orders:read")(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest("GET", "/orders", nil))
 	fmt.Println(w.Code, w.Header().Get("WWW-Authenticate"))
-	// Output: 401 Bearer realm="orders"
+	// Output: 401 Bearer realm="orders", scope="orders:read"
 }
 
 func ExampleAuth_Require() {

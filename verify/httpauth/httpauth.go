@@ -2,14 +2,17 @@ package httpauth
 
 import (
 	"context"
+	"crypto/x509"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/wafer-auth/wafer/verify"
+	"github.com/wafer-auth/wafer/verify/dpop"
 )
 
 // Options changes what Require does by default. The zero value is good.
@@ -31,9 +34,24 @@ type Options struct {
 	// https://id.example/login?client_id=shop-web. People who are not signed in are sent there;
 	// scripts get it as a hint with their 401. The default sends nobody anywhere. It needs Base.
 	SignIn string
-	// Base is the URL at which browsers reach this service, such as https://shop.example; with a
-	// path when a proxy in front takes that path away. It must lie in an origin of the client.
+	// Base is the URL at which browsers and clients reach this service, such as https://shop.example;
+	// with a path when a proxy in front takes that path away. It must lie in an origin of the client.
+	// Tokens that are bound to a key by DPoP (RFC 9449) are taken only with it: the proof names the
+	// address, and the Host header is whatever the caller writes.
 	Base string
+	// Certificate gives the certificate by which the caller proved itself to a proxy in front (RFC
+	// 8705), nil for none. The default is that of the connection.
+	Certificate func(*http.Request) *x509.Certificate
+	// Replays remembers proofs. The default is one in memory: a proof counts once in this process.
+	Replays dpop.Replays
+	// ProofNonces, at least 32 random bytes that all nodes share, has proofs carry a nonce of the
+	// service (RFC 9449 section 9): then none can be made in advance. The default asks for none.
+	ProofNonces []byte
+	// Now is the clock that proofs are compared with: time.Now.
+	Now func() time.Time
+	// Metadata is the address of the service's protected resource metadata, for challenges (RFC 9728
+	// section 5.1). See ResourceMetadata.
+	Metadata string
 	// Address tells where the person's machine is, for credentials that are bound to a network.
 	// The default is RemoteAddress; behind a proxy use BehindProxies.
 	Address func(*http.Request) netip.Addr
@@ -46,7 +64,8 @@ type Options struct {
 // Auth makes middleware of a verifier. It is safe for concurrent use.
 type Auth struct {
 	verifier    *verify.Verifier
-	challenge   string
+	challenge   string // the realm
+	metadata    string // parameter of every challenge, "" for none
 	cookies     bool
 	tokenCookie string
 	heavy       sync.Once // the size of the token cookie was warned of
@@ -57,6 +76,10 @@ type Auth struct {
 	own         string // the origin of base
 	address     func(*http.Request) netip.Addr
 	elsewhere   Elsewhere
+	certificate func(*http.Request) *x509.Certificate
+	replays     dpop.Replays
+	nonces      []byte
+	now         func() time.Time
 	log         *slog.Logger
 }
 
@@ -68,19 +91,36 @@ func New(v *verify.Verifier, o Options) *Auth {
 	}
 	a := &Auth{
 		verifier:    v,
-		challenge:   "Bearer realm=" + quote(o.Realm, "wafer"),
+		challenge:   "realm=" + quote(o.Realm, "wafer"),
 		cookies:     v.Sessions() && !o.IgnoreCookie,
 		tokenCookie: tokenCookie(o.TokenCookie),
 		origins:     originsOf(o.Origins),
 		headers:     headerNames(o.Headers),
 		address:     o.Address,
 		elsewhere:   o.Elsewhere,
+		certificate: o.Certificate,
+		replays:     o.Replays,
+		nonces:      slices.Clone(o.ProofNonces),
+		now:         o.Now,
 		log:         o.Logger,
 	}
 	if a.address == nil {
 		a.address = RemoteAddress
 	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	if a.replays == nil {
+		a.replays = &dpop.Seen{Now: a.now}
+	}
+	if o.ProofNonces != nil && len(o.ProofNonces) < 32 {
+		panic("httpauth: ProofNonces has at least 32 bytes")
+	}
 	a.prepareSignIn(o)
+	if o.Metadata != "" {
+		place("Metadata", o.Metadata)
+		a.metadata = `, resource_metadata=` + quote(o.Metadata, "")
+	}
 	return a
 }
 
@@ -126,7 +166,8 @@ func (a *Auth) require(scopes []string, last func(*http.Request) error) func(htt
 				err = last(r)
 			}
 			if err != nil {
-				a.refuse(w, r, refused{err: err, scope: needed})
+				_, proved, _ := authorization(r.Header)
+				a.refuse(w, r, refused{err: err, scope: needed, proved: proved})
 				return
 			}
 			if a.tidy(w, r) {
@@ -163,8 +204,12 @@ func (a *Auth) identify(r *http.Request) (*verify.Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.bearer != "" {
-		return a.verifier.Token(r.Context(), c.bearer)
+	switch {
+	case c.bearer == "":
+	case c.proved || a.certified(r):
+		return a.verifier.Bound(r.Context(), c.bearer, a.prove(r, c.bearer, c.proved))
+	default:
+		return a.verifier.Token(r.Context(), c.bearer) // without a proof nothing bound is taken
 	}
 	if err := a.sameOrigin(r); err != nil {
 		return nil, err
@@ -173,6 +218,11 @@ func (a *Auth) identify(r *http.Request) (*verify.Identity, error) {
 		return a.verifier.Token(r.Context(), c.token)
 	}
 	return a.verifier.Session(r.Context(), c.session)
+}
+
+// certified reports whether the caller may have a certificate.
+func (a *Auth) certified(r *http.Request) bool {
+	return a.certificate != nil || r.TLS != nil && len(r.TLS.PeerCertificates) > 0
 }
 
 func hasAll(id *verify.Identity, scopes []string) bool {

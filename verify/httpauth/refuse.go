@@ -14,8 +14,9 @@ import (
 const retryAfter = "1"
 
 type refused struct {
-	err   error
-	scope string // what the route needs
+	err    error
+	scope  string // what the route needs
+	proved bool   // the caller came with a token that is said to be bound
 }
 
 // answer is one row of the table in the package comment.
@@ -35,6 +36,10 @@ func (f refused) answer() answer {
 	case errors.Is(f.err, verify.ErrStepUp):
 		// RFC 9470 section 3: a fresh sign-in, however lately the last one was.
 		return answer{http.StatusUnauthorized, "insufficient_user_authentication", `, error="insufficient_user_authentication", max_age="0"`}
+	case errors.Is(f.err, verify.ErrProofNonce):
+		return answer{http.StatusUnauthorized, "use_dpop_nonce", `, error="use_dpop_nonce"`}
+	case errors.Is(f.err, verify.ErrProof), errors.Is(f.err, verify.ErrProofReplayed):
+		return answer{http.StatusUnauthorized, "invalid_dpop_proof", `, error="invalid_dpop_proof"`}
 	case errors.Is(f.err, verify.ErrCrossOrigin):
 		return answer{http.StatusForbidden, "cross_origin", "-"}
 	case errors.Is(f.err, errCookieTooLarge):
@@ -54,7 +59,7 @@ func (a *Auth) refuse(w http.ResponseWriter, r *http.Request, f refused) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	if ans.auth != "-" {
-		h.Set("WWW-Authenticate", a.challenge+ans.auth)
+		a.challengeFor(h, f, ans)
 	}
 	if a.leads(r, f.err) {
 		a.record(r, f.err, a.lead(w, r))
@@ -67,6 +72,28 @@ func (a *Auth) refuse(w http.ResponseWriter, r *http.Request, f refused) {
 	a.record(r, f.err, ans.status)
 	w.WriteHeader(ans.status)
 	_, _ = w.Write(a.body(ans)) // a caller who went away needs no answer
+}
+
+// challengeFor says what would be let in. The scheme that a caller tried comes first
+// with what was wrong; DPoP is offered where proofs can be checked (RFC 9449 section
+// 7.1), with a fresh nonce where one is wanted.
+func (a *Auth) challengeFor(h http.Header, f refused, ans answer) {
+	plain := a.challenge + a.metadata
+	if f.scope != "" && ans.auth == "" {
+		plain += `, scope="` + f.scope + `"` // RFC 6750 section 3
+	}
+	offer := "DPoP " + plain + `, algs="` + algorithms + `"`
+	if a.nonces != nil && a.base != "" {
+		h.Set("DPoP-Nonce", a.nonce(a.now(), 0))
+	}
+	switch {
+	case f.proved && a.base != "":
+		h.Set("WWW-Authenticate", offer+ans.auth)
+	case a.base == "" || ans.auth != "":
+		h.Set("WWW-Authenticate", "Bearer "+plain+ans.auth)
+	default:
+		h["Www-Authenticate"] = []string{"Bearer " + plain, offer}
+	}
 }
 
 // body tells a script where people sign in, when it is a 401 and we know.

@@ -42,7 +42,7 @@ func TestTokenInItsCookieIsOneCredentialAmongOthers(t *testing.T) {
 		{"both cookies", cookie(session(carol) + "; " + pair(ada)), 400, ""},
 		{"two token cookies", cookie(pair(ada) + "; " + pair(eve)), 400, ""},
 		{"two, one empty", cookie(pair(ada), pair("")), 400, ""},
-		{"DPoP beside the cookie", and(http.Header{"Authorization": {"DPoP " + ada}}, "Cookie", pair(ada)), 401, ""},
+		{"DPoP beside the cookie", and(http.Header{"Authorization": {"DPoP " + ada}}, "Cookie", pair(ada)), 400, ""},
 		{"session in the token cookie", cookie(pair(carol)), 401, ""},
 		{"token in the session cookie", cookie(session(ada)), 401, ""},
 		{"revoked", cookie(pair(revoked)), 401, ""},

@@ -3,6 +3,8 @@ package verifytest
 import (
 	"strings"
 	"time"
+
+	"github.com/wafer-auth/wafer/verify/jose"
 )
 
 // Claim changes one thing about a credential before it is made.
@@ -23,6 +25,10 @@ func Scope(scopes ...string) Claim { return Set("scope", strings.Join(scopes, " 
 
 // Audience sets aud to this API.
 func Audience(api string) Claim { return Set("aud", api) }
+
+// Bound sets cnf to a DPoP key: the token must be shown with a proof that it made.
+// Package dpop has Sign for that.
+func Bound(key *jose.Key) Claim { return Set("cnf", map[string]any{"jkt": key.Thumbprint()}) }
 
 // ExpiresIn sets exp to this long after now; negative for a credential that has expired.
 func ExpiresIn(d time.Duration) Claim {

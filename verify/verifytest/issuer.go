@@ -181,7 +181,13 @@ func (i *Issuer) Token(claims ...Claim) string {
 }
 
 // Opaque makes an access token that only the issuer can read.
-func (i *Issuer) Opaque(claims ...Claim) string { return i.keep("Bearer", claims) }
+func (i *Issuer) Opaque(claims ...Claim) string {
+	kind := "Bearer"
+	if cnf, ok := i.draft(claims).claims["cnf"].(map[string]any); ok && cnf["jkt"] != nil {
+		kind = "DPoP"
+	}
+	return i.keep(kind, claims)
+}
 
 // Session signs somebody in and gives the value of the cookie verify.CookieName.
 func (i *Issuer) Session(claims ...Claim) string { return i.keep("session", claims) }

@@ -2,9 +2,11 @@ package manage
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/wafer-auth/wafer/internal/admin"
 	"github.com/wafer-auth/wafer/internal/client"
+	"github.com/wafer-auth/wafer/internal/fault"
 	"github.com/wafer-auth/wafer/internal/web/middleware"
 	"github.com/wafer-auth/wafer/internal/web/respond"
 )
@@ -14,6 +16,7 @@ func clientShape(c client.Client) Client {
 		ID: c.ID, Name: c.Name, Kind: string(c.Kind), FirstParty: c.FirstParty, RedirectURIs: filled(c.RedirectURIs),
 		Origins: filled(c.Origins), Grants: filled(c.Grants), APIs: filledMap(c.APIs), Serves: filled(c.Serves), Bind: c.Bind,
 		BackchannelLogoutURI: c.BackchannelLogoutURI, BackchannelLogoutSession: c.BackchannelLogoutSession,
+		OAuth: c.OAuth, OldSecretUntil: when(c.OldSecretUntil), Source: string(c.Source),
 		Disabled: c.Disabled, CreatedAt: second(c.CreatedAt), UpdatedAt: second(c.UpdatedAt), Version: c.Version,
 	}
 }
@@ -51,7 +54,7 @@ func (s *Surface) addClient(w http.ResponseWriter, r *http.Request, c caller) er
 			Origins: in.Origins, Grants: in.Grants, APIs: in.APIs, Serves: in.Serves, Bind: in.Bind, Disabled: in.Disabled,
 			BackchannelLogoutURI: in.BackchannelLogoutURI, BackchannelLogoutSession: in.BackchannelLogoutSession,
 		},
-		Secret: in.Secret,
+		Secret: in.Secret, Members: in.OAuth,
 	})
 	if err != nil {
 		return err
@@ -69,6 +72,7 @@ func (s *Surface) editClient(w http.ResponseWriter, r *http.Request, c caller) e
 		Name: in.Name, Secret: in.Secret, FirstParty: in.FirstParty, RedirectURIs: in.RedirectURIs, Origins: in.Origins,
 		Grants: in.Grants, APIs: in.APIs, Serves: in.Serves, Bind: in.Bind, Disabled: in.Disabled,
 		BackchannelLogoutURI: in.BackchannelLogoutURI, BackchannelLogoutSession: in.BackchannelLogoutSession,
+		OAuth: in.OAuth, EndTokens: in.EndTokens,
 	}
 	if in.Kind != nil {
 		kind := client.Kind(*in.Kind)
@@ -87,17 +91,38 @@ func (s *Surface) rotateClientSecret(w http.ResponseWriter, r *http.Request, c c
 	if err := readOptional(r, &in); err != nil {
 		return err
 	}
-	id := r.PathValue("id")
-	rotate := s.Clients.RotateClientSecret
-	if in.Stolen {
-		rotate = s.Clients.RotateStolenSecret
-	}
-	secret, err := rotate(r.Context(), c.by(), id)
+	overlap, err := in.overlap()
 	if err != nil {
 		return err
 	}
-	respond.JSON(w, http.StatusOK, ClientSecret{ID: id, Secret: secret})
+	id, out := r.PathValue("id"), ClientSecret{ID: r.PathValue("id")}
+	if in.Stolen {
+		out.Secret, err = s.Clients.RotateStolenSecret(r.Context(), c.by(), id)
+	} else {
+		out.Secret, err = s.Clients.RotateClientSecret(r.Context(), c.by(), id, overlap)
+	}
+	if err != nil {
+		return err
+	}
+	if overlap > 0 {
+		out.OldSecretUntil = when(s.Now().Add(overlap))
+	}
+	respond.JSON(w, http.StatusOK, out)
 	return nil
+}
+
+func (in SecretRotation) overlap() (time.Duration, error) {
+	if in.Overlap == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(in.Overlap)
+	if err != nil {
+		return 0, fault.New(fault.Invalid, "overlap must be a time like 24h.")
+	}
+	if in.Stolen && d != 0 {
+		return 0, fault.New(fault.Invalid, "A stolen secret has no overlap: it must stop at once.")
+	}
+	return d, nil
 }
 
 func (s *Surface) removeClient(w http.ResponseWriter, r *http.Request, c caller) error {

@@ -2,8 +2,11 @@ package manage
 
 import (
 	"encoding/json"
-	"github.com/wafer-auth/wafer/verify/bound"
 	"time"
+
+	"github.com/wafer-auth/wafer/internal/account"
+	"github.com/wafer-auth/wafer/internal/client"
+	"github.com/wafer-auth/wafer/verify/bound"
 )
 
 // The bodies of requests and answers, as they stand on the wire. Secrets and
@@ -19,15 +22,16 @@ type List[T any] struct {
 
 // User is an account.
 type User struct {
-	ID          string    `json:"id"`
-	Login       string    `json:"login"`
-	Name        string    `json:"name,omitempty"`
-	Roles       []string  `json:"roles"`
-	Disabled    bool      `json:"disabled"`
-	HasPassword bool      `json:"has_password"`
-	CreatedAt   time.Time `json:"created_at"`
-	UpdatedAt   time.Time `json:"updated_at"`
-	Version     int64     `json:"version"`
+	ID          string          `json:"id"`
+	Login       string          `json:"login"`
+	Name        string          `json:"name,omitempty"`
+	Roles       []string        `json:"roles"`
+	Disabled    bool            `json:"disabled"`
+	HasPassword bool            `json:"has_password"`
+	Profile     account.Profile `json:"profile,omitzero"`
+	CreatedAt   time.Time       `json:"created_at"`
+	UpdatedAt   time.Time       `json:"updated_at"`
+	Version     int64           `json:"version"`
 }
 
 // NewUser adds a user, with a password or an imported hash.
@@ -38,6 +42,9 @@ type NewUser struct {
 	PasswordHash string   `json:"password_hash"`
 	Roles        []string `json:"roles,omitempty"`
 	Disabled     bool     `json:"disabled"`
+
+	// Profile is an object of the claims of account.Profile.
+	Profile json.RawMessage `json:"profile,omitempty"`
 }
 
 // UserEdit changes the members that are there.
@@ -49,6 +56,9 @@ type UserEdit struct {
 	Password *string   `json:"password,omitempty"`
 
 	PasswordHash *string `json:"password_hash,omitempty"`
+
+	// Profile changes the claims that are in it; null takes one away.
+	Profile json.RawMessage `json:"profile,omitempty"`
 }
 
 // Client is an application.
@@ -66,6 +76,10 @@ type Client struct {
 
 	BackchannelLogoutURI     string `json:"backchannel_logout_uri,omitempty"`
 	BackchannelLogoutSession bool   `json:"backchannel_logout_session_required,omitempty"`
+
+	OAuth          client.OAuth `json:"oauth"`
+	OldSecretUntil *time.Time   `json:"old_secret_until,omitempty"` // how long the secret before this one works
+	Source         string       `json:"source,omitempty"`           // who registered it: registration, document; an operator when left out
 
 	Disabled  bool      `json:"disabled"`
 	CreatedAt time.Time `json:"created_at"`
@@ -91,6 +105,9 @@ type NewClient struct {
 	BackchannelLogoutURI     string `json:"backchannel_logout_uri,omitempty"`
 	BackchannelLogoutSession bool   `json:"backchannel_logout_session_required,omitempty"`
 
+	// OAuth is an object in the names of client.OAuth.
+	OAuth json.RawMessage `json:"oauth,omitempty"`
+
 	Disabled bool `json:"disabled"`
 }
 
@@ -110,7 +127,14 @@ type ClientEdit struct {
 	BackchannelLogoutURI     *string `json:"backchannel_logout_uri,omitempty"`
 	BackchannelLogoutSession *bool   `json:"backchannel_logout_session_required,omitempty"`
 
+	// OAuth changes the members that are in it; null takes one away.
+	OAuth json.RawMessage `json:"oauth,omitempty"`
+
 	Disabled *bool `json:"disabled,omitempty"`
+
+	// EndTokens also takes back everything the client was given, with a new secret,
+	// method or key.
+	EndTokens bool `json:"end_tokens,omitempty"`
 }
 
 // ClientAdded answers an added client. Secret is there when Wafer made it, and
@@ -121,15 +145,18 @@ type ClientAdded struct {
 }
 
 // SecretRotation asks for a new client secret. Stolen also takes back everything
-// the client was given.
+// the client was given. Overlap, such as 24h, is how long the old secret works beside
+// the new one.
 type SecretRotation struct {
-	Stolen bool `json:"stolen"`
+	Stolen  bool   `json:"stolen"`
+	Overlap string `json:"overlap,omitempty"`
 }
 
 // ClientSecret is a client's new secret, shown once.
 type ClientSecret struct {
-	ID     string `json:"id"`
-	Secret string `json:"secret"`
+	ID             string     `json:"id"`
+	Secret         string     `json:"secret"`
+	OldSecretUntil *time.Time `json:"old_secret_until,omitempty"`
 }
 
 // API is a protected service.

@@ -39,7 +39,7 @@ type Users interface {
 type Clients interface {
 	AddClient(ctx context.Context, by admin.By, c admin.NewClient) (client.Client, string, error)
 	EditClient(ctx context.Context, by admin.By, id string, e admin.ClientEdit) (client.Client, error)
-	RotateClientSecret(ctx context.Context, by admin.By, id string) (string, error)
+	RotateClientSecret(ctx context.Context, by admin.By, id string, overlap time.Duration) (string, error)
 	RotateStolenSecret(ctx context.Context, by admin.By, id string) (string, error)
 	RemoveClient(ctx context.Context, by admin.By, id string) error
 	Client(ctx context.Context, id string) (client.Client, error)

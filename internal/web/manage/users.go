@@ -12,6 +12,7 @@ import (
 func userShape(u account.User) User {
 	return User{
 		ID: u.ID, Login: u.Login, Name: u.Name, Roles: filled(u.Roles), Disabled: u.Disabled, HasPassword: !u.PasswordChangedAt.IsZero(),
+		Profile:   u.Profile,
 		CreatedAt: second(u.CreatedAt), UpdatedAt: second(u.UpdatedAt), Version: u.Version,
 	}
 }
@@ -45,6 +46,7 @@ func (s *Surface) addUser(w http.ResponseWriter, r *http.Request, c caller) erro
 	}
 	u, err := s.Users.AddUser(r.Context(), c.by(), admin.NewUser{
 		Login: in.Login, Name: in.Name, Password: in.Password, PasswordHash: in.PasswordHash, Roles: in.Roles, Disabled: in.Disabled,
+		Profile: in.Profile,
 	})
 	if err != nil {
 		return err
@@ -60,6 +62,7 @@ func (s *Surface) editUser(w http.ResponseWriter, r *http.Request, c caller) err
 	}
 	u, err := s.Users.EditUser(r.Context(), c.by(), r.PathValue("id"), admin.UserEdit{
 		Login: in.Login, Name: in.Name, Roles: in.Roles, Disabled: in.Disabled, Password: in.Password, PasswordHash: in.PasswordHash,
+		Profile: in.Profile,
 	})
 	if err != nil {
 		return err

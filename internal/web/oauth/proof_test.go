@@ -236,8 +236,6 @@ func TestANonceCostsNoAssertion(t *testing.T) {
 // spa is a public client that people sign in to.
 func (g rig) spa() session.Session {
 	g.t.Helper()
-	ui := api.API{ID: api.Userinfo, Scopes: oidc.IdentityScopes, Version: 1}.WithDefaults()
-	g.must(g.store.AddAPI(g.t.Context(), ui, revoke.Effects{}))
 	g.must(g.store.AddClient(g.t.Context(), client.Client{
 		ID: "spa", Kind: client.Public, Version: 1, Grants: []string{client.AuthorizationCode, client.RefreshToken},
 		APIs: map[string][]string{orders: {"orders:read"}}, RedirectURIs: []string{"https://spa.example/back"},
@@ -247,15 +245,12 @@ func (g rig) spa() session.Session {
 	return s
 }
 
-const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
-
 func (g rig) codeFor(s session.Session, jkt string) string {
 	g.t.Helper()
-	sum := sha256.Sum256([]byte(verifier))
 	scopes := []string{"openid", "orders:read"}
 	code, err := g.grants.OpenCode(g.t.Context(), oidc.Request{
 		ClientID: "spa", RedirectURI: "https://spa.example/back", APIID: orders, Scopes: scopes, JKT: jkt,
-		Challenge: base64.RawURLEncoding.EncodeToString(sum[:]),
+		Challenge: challenge(),
 	}, s, scopes)
 	g.must(err)
 	return "grant_type=authorization_code&code=" + code + "&code_verifier=" + verifier + "&redirect_uri=https%3A%2F%2Fspa.example%2Fback"

@@ -15,9 +15,11 @@ import (
 
 	"github.com/wafer-auth/wafer/internal/account"
 	"github.com/wafer-auth/wafer/internal/api"
+	"github.com/wafer-auth/wafer/internal/authorize"
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/keyring"
+	"github.com/wafer-auth/wafer/internal/oidc"
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/peerkeys"
 	"github.com/wafer-auth/wafer/internal/revoke"
@@ -43,6 +45,7 @@ type rig struct {
 	t        *testing.T
 	store    *memory.Store
 	grants   *grant.Service
+	requests *authorize.Service
 	sessions *session.Keeper
 	ring     *keyring.Ring
 	logged   *strings.Builder
@@ -78,9 +81,13 @@ func newRig(t *testing.T, change ...func(*oauth.Config)) rig {
 		Codes: token.NewCodeKey(root.Derive("codes")), IssuerKey: g.issuerKey,
 		Peers: peerkeys.New(peerkeys.Config{Now: g.clock, Log: slog.New(slog.DiscardHandler)}), Tickets: g.store,
 	})
+	g.requests = authorize.New(authorize.Config{
+		Issuer: issuer, Clients: g.store, APIs: g.store, Grants: g.grants, Tickets: g.store, Consents: g.store,
+		Keys: peerkeys.New(peerkeys.Config{Now: g.clock, Log: slog.New(slog.DiscardHandler)}), Seal: root.Derive("requests"), Now: g.clock,
+	})
 	g.fill(secrets)
 	log := slog.New(slog.NewJSONHandler(&locked{mu: g.mu, w: g.logged}, nil))
-	c := oauth.Config{Issuer: issuer, Grants: g.grants, Keys: g.ring, Log: log,
+	c := oauth.Config{Issuer: issuer, Grants: g.grants, Requests: g.requests, Keys: g.ring, Log: log,
 		Registered: func(_ context.Context, origin string) bool { return origin == "https://shop.example" }}
 	for _, f := range change {
 		f(&c)
@@ -127,6 +134,7 @@ func (g rig) fill(secrets *opaque.Key) {
 		{ID: ledger, Scopes: []string{"ledger:read"}, Token: api.Token{Format: api.Opaque}},
 		{ID: "https://till.example", Scopes: []string{"till:open"}, Token: api.Token{Alg: jose.HS256}},
 		{ID: api.Management, Scopes: api.ManagementScopes},
+		{ID: api.Userinfo, Scopes: oidc.IdentityScopes},
 	}
 	for i := range apis {
 		apis[i] = apis[i].WithDefaults()
@@ -144,6 +152,10 @@ func (g rig) fill(secrets *opaque.Key) {
 		{ID: "orders-api", Kind: client.Confidential, Grants: both[:1], Serves: []string{orders}, APIs: check},
 		{ID: "ledger-api", Kind: client.Confidential, Grants: both[:1], Serves: []string{ledger}, APIs: check},
 		{ID: "bystander", Kind: client.Confidential, Grants: both[:1], APIs: map[string][]string{orders: {"orders:read"}}},
+		{ID: "web", Kind: client.Confidential, Grants: []string{client.AuthorizationCode, client.RefreshToken}, RedirectURIs: []string{webBack},
+			APIs: map[string][]string{orders: {"*"}}},
+		{ID: "signed", Kind: client.Confidential, Grants: []string{client.AuthorizationCode}, RedirectURIs: []string{webBack},
+			OAuth: client.OAuth{UserinfoAlg: jose.ES256}},
 		{ID: "gone", Kind: client.Confidential, Grants: both, Disabled: true, APIs: map[string][]string{orders: {"orders:read"}}},
 	} {
 		c.Version = 1

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/authorize"
@@ -20,14 +21,15 @@ type consentPage struct {
 	Scopes []string
 }
 
-// identityTexts say in verbs what an identity scope lets an application do.
-var identityTexts = map[string]string{
-	oidc.OpenID:        "consent.openid",
-	oidc.Profile:       "consent.profile",
-	oidc.Email:         "consent.email",
-	oidc.Address:       "consent.address",
-	oidc.Phone:         "consent.phone",
-	oidc.OfflineAccess: "consent.offline",
+// identityTexts say in verbs what an identity scope lets an application do, in the
+// order in which they are read.
+var identityTexts = []struct{ scope, text string }{
+	{scope: oidc.OpenID, text: "consent.openid"},
+	{scope: oidc.Profile, text: "consent.profile"},
+	{scope: oidc.Email, text: "consent.email"},
+	{scope: oidc.Phone, text: "consent.phone"},
+	{scope: oidc.Address, text: "consent.address"},
+	{scope: oidc.OfflineAccess, text: "consent.offline"},
 }
 
 // showConsent asks the person. The page shows what the gate in front of all tokens
@@ -43,8 +45,10 @@ func (p *Pages) showConsent(w http.ResponseWriter, v *visit, r oidc.Request, d a
 	}
 	out := consentPage{Target: to, Step: d.Step, Local: authorize.Unassured(d.Client, r.RedirectURI), API: d.API}
 	identity, ofAPI := oidc.SplitScopes(d.Scopes)
-	for _, scope := range identity {
-		out.Who = append(out.Who, v.text(identityTexts[scope]))
+	for _, one := range identityTexts {
+		if slices.Contains(identity, one.scope) {
+			out.Who = append(out.Who, v.text(one.text))
+		}
 	}
 	if r.APIID != api.Userinfo {
 		out.Scopes = ofAPI

@@ -65,7 +65,7 @@ var shots = []shot{
 
 // inGerman are the pages that are looked at in German too: those with the most words
 // put together.
-var inGerman = []string{"account", "login-refused"}
+var inGerman = []string{"account", "consent", "login-refused"}
 
 var varying = []struct{ pattern, with string }{
 	{`nonce="[^"]*"`, `nonce="NONCE"`},
