@@ -133,10 +133,18 @@ func (a *App) services() error {
 	a.lists = statuslist.New(statuslist.Config{
 		Store: a.store, Issuer: a.config.Issuer, Key: a.root.Derive("status lists"), Signer: a.eventsKey, Now: a.now,
 	})
+	if a.outward, err = a.newOutward(); err != nil {
+		return err
+	}
 	a.grants = grant.New(grant.Config{
 		Store: a.store, Log: a.store, Sessions: a.sessions, Keys: a.ring, Refresh: token.NewRefreshKey(a.root.Derive("refresh tokens")), Statuses: a.lists,
 		Secrets: secrets, Issuer: a.config.Issuer, Now: a.now, Codes: token.NewCodeKey(a.root.Derive("authorization codes")), IssuerKey: a.issuerKey,
-		Devices: a.store, UserCodes: a.root.Derive("user codes"),
+		Devices: a.store, UserCodes: a.root.Derive("user codes"), Users: a.store,
+		Peers: a.outward.keys, Tickets: a.store,
+	})
+	a.requests = authorize.New(authorize.Config{
+		Issuer: a.config.Issuer, Clients: a.store, APIs: a.store, Grants: a.grants, Tickets: a.store, Consents: a.store,
+		Keys: a.outward.keys, Seal: a.root.Derive("authorization requests"), Now: a.now,
 	})
 	if a.hub, err = a.newHub(); err != nil {
 		return err
@@ -148,13 +156,6 @@ func (a *App) services() error {
 	a.admin = admin.New(admin.Config{
 		Store: a.store, Passwords: a.passwords, Secrets: secrets, Keys: a.ring, Fleet: a.hub, Statuses: a.lists, Sessions: a.sessions, Issuer: a.config.Issuer, Now: a.now,
 		Tokens: a.jti,
-	})
-	if a.outward, err = a.newOutward(); err != nil {
-		return err
-	}
-	a.requests = authorize.New(authorize.Config{
-		Issuer: a.config.Issuer, Clients: a.store, APIs: a.store, Grants: a.grants, Tickets: a.store, Consents: a.store,
-		Keys: a.outward.keys, Seal: a.root.Derive("authorization requests"), Now: a.now,
 	})
 	return nil
 }

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/wafer-auth/wafer/internal/admin"
@@ -14,7 +13,6 @@ import (
 	"github.com/wafer-auth/wafer/internal/web/courier"
 	webreceiver "github.com/wafer-auth/wafer/internal/web/receiver"
 	webssf "github.com/wafer-auth/wafer/internal/web/ssf"
-	"github.com/wafer-auth/wafer/verify/jose"
 )
 
 // outward is what tells other parties, and hears from them, of what was taken back.
@@ -64,26 +62,6 @@ func (a *App) receiver() *webreceiver.Surface {
 		Store: a.store, People: admin.People{In: a.store}, Keys: a.transmitterKey, Revoke: a.admin.Obey, Secrets: a.root.Derive("client secrets"),
 		Issuer: a.config.Issuer, Now: a.now,
 	})})
-}
-
-// newKeys makes what has the keys of other parties at hand.
-func (a *App) newKeys(from *courier.Courier) *peerkeys.Keys {
-	return peerkeys.New(peerkeys.Config{Now: a.now, Log: a.log, Fetch: func(ctx context.Context, uri string, bytes int64) (peerkeys.Document, error) {
-		got, err := from.Fetch(ctx, uri, bytes)
-		return peerkeys.Document{Body: got.Body, MaxAge: got.MaxAge}, err
-	}})
-}
-
-// transmitterKey finds the key of a transmitter that has a JWKSURI.
-func (a *App) transmitterKey(ctx context.Context, t receiver.Transmitter, kid string, alg jose.Algorithm) (*jose.Key, error) {
-	found, err := a.outward.keys.Find(ctx, peerkeys.Source{URI: t.JWKSURI}, kid, alg)
-	if errors.Is(err, peerkeys.ErrNoKey) {
-		return nil, receiver.ErrNoKey
-	}
-	if err != nil {
-		return nil, err
-	}
-	return found[0], nil
 }
 
 // tidyOutward removes what nobody is to be told any more.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/config"
@@ -32,8 +33,15 @@ func (a *App) surfaces(o Options) error {
 	if err != nil {
 		return err
 	}
+	certificates, err := a.certificates()
+	if err != nil {
+		return err
+	}
 	mux := http.NewServeMux()
-	oauth.New(oauth.Config{Issuer: a.config.Issuer, Grants: a.grants, Requests: a.requests, Keys: a.ring, Registered: origins.Registered, Log: a.log, Locales: pages.Locales()}).Mount(mux)
+	oauth.New(oauth.Config{
+		Issuer: a.config.Issuer, Grants: a.grants, Requests: a.requests, Keys: a.ring, Registered: origins.Registered,
+		Certificates: certificates, MTLS: a.config.MTLS, Log: a.log, Locales: pages.Locales(),
+	}).Mount(mux)
 	sessions.New(sessions.Config{
 		SignIn: a.signin, Sessions: a.sessions, Grants: a.grants, Accounts: a.admin, FirstParty: origins.FirstParty, Log: a.log,
 	}).Mount(mux)
@@ -45,7 +53,7 @@ func (a *App) surfaces(o Options) error {
 	ui.Mount(mux)
 	a.operations(mux)
 	a.public, err = middleware.Chain(middleware.Config{
-		Issuer: a.config.Issuer, Hosts: loopbackHosts(a.config.Listen), AnyHost: []string{"/healthz", "/readyz"}, Proxies: a.config.TrustedProxies,
+		Issuer: a.config.Issuer, Hosts: a.hosts(), AnyHost: []string{"/healthz", "/readyz"}, Proxies: a.config.TrustedProxies,
 		Bodies: map[string]int64{manage.ApplyPath: manage.ApplyBody, webfeed.LeasePath: webfeed.LeaseBody}, Quiet: []string{webfeed.LeasePath}, Log: a.log, Now: a.now,
 		Sharing: middleware.Sharing{
 			Methods: []string{"DELETE", "GET", "PATCH", "POST", "PUT"}, Trusted: origins.Registered, Cookies: origins.FirstParty,
@@ -78,6 +86,15 @@ func (a *App) localSurface(management *manage.Surface) error {
 		chain.ServeHTTP(w, r.WithContext(manage.Local(r.Context())))
 	})
 	return nil
+}
+
+// hosts are the names of ours besides the issuer's.
+func (a *App) hosts() []string {
+	all := loopbackHosts(a.config.Listen)
+	if host, ok := strings.CutPrefix(a.config.MTLS, "https://"); ok {
+		all = append(all, host)
+	}
+	return all
 }
 
 // loopbackHosts are the names by which this machine reaches a server that

@@ -74,6 +74,8 @@ func (c Client) checkNames() error {
 		return invalid(c.ID, "the name of its certificate is longer than 1000 bytes or holds control characters")
 	}
 	switch {
+	case o.TLSSubjectDN != "" && CheckDN(o.TLSSubjectDN) != nil:
+		return invalid(c.ID, "tls_client_auth_subject_dn is no distinguished name as RFC 4514 writes it, such as CN=billing,O=Example")
 	case o.TLSSANDNS != "" && !isHost(strings.ToLower(o.TLSSANDNS)):
 		return invalid(c.ID, "tls_client_auth_san_dns is no host name; a wildcard stands for many hosts")
 	case o.TLSSANURI != "" && !strings.Contains(o.TLSSANURI, ":"):

@@ -35,6 +35,19 @@ type club struct {
 	keys map[string]*jose.Key
 }
 
+// clubKeys are made once: RSA keys take a while.
+var clubKeys = sync.OnceValue(func() map[string]*jose.Key {
+	keys := map[string]*jose.Key{}
+	for name, alg := range map[string]jose.Algorithm{"ec": jose.ES256, "rsa": jose.RS256, "pss": jose.PS256, "ed": jose.Ed25519, "strange": jose.ES256} {
+		k, err := jose.Generate(alg, name)
+		if err != nil {
+			panic(err)
+		}
+		keys[name] = k
+	}
+	return keys
+})
+
 func jwksOf(t *testing.T, keys ...*jose.Key) json.RawMessage {
 	t.Helper()
 	set := jose.KeySet{}
@@ -48,12 +61,7 @@ func jwksOf(t *testing.T, keys ...*jose.Key) json.RawMessage {
 
 func newClub(t *testing.T, in store.Store) *club {
 	t.Helper()
-	h := &club{house: houseOn(t, in), keys: map[string]*jose.Key{}}
-	for name, alg := range map[string]jose.Algorithm{"ec": jose.ES256, "rsa": jose.RS256, "pss": jose.PS256, "ed": jose.Ed25519, "strange": jose.ES256} {
-		k, err := jose.Generate(alg, name)
-		must(t, err)
-		h.keys[name] = k
-	}
+	h := &club{house: houseOn(t, in), keys: clubKeys()}
 	all := jwksOf(t, h.keys["ec"], h.keys["rsa"], h.keys["pss"], h.keys["ed"])
 	h.web = map[string]string{"https://remote.example/jwks": string(all)}
 	root, err := opaque.NewRoot(make([]byte, opaque.RootSize))

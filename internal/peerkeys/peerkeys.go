@@ -72,7 +72,7 @@ func New(c Config) *Keys {
 }
 
 // Find returns the keys with which a signature that names kid and alg may be checked:
-// at least one, more only when kid is "". ErrNoKey: there is none. ErrUnavailable: the
+// at least one, several when kid does not tell which. ErrNoKey: there is none. ErrUnavailable: the
 // set is not at hand.
 func (k *Keys) Find(ctx context.Context, src Source, kid string, alg jose.Algorithm) ([]*jose.Key, error) {
 	var found []*jose.Key

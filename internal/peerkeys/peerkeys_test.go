@@ -119,6 +119,20 @@ func wantKey(t *testing.T, k *peerkeys.Keys, kid string, alg jose.Algorithm, wan
 	}
 }
 
+// A token without a key id has a few tries, whatever the size of the set.
+func TestFewKeysAreTried(t *testing.T) {
+	t.Parallel()
+	var many []*jose.Key
+	for range 20 {
+		many = append(many, generate(t, jose.ES256, opaque.Text(4)))
+	}
+	_, keys := newKeys("")
+	got, err := keys.Find(t.Context(), peerkeys.Source{JWKS: json.RawMessage(setOf(t, nil, many...))}, "", jose.ES256)
+	if err != nil || len(got) != 4 {
+		t.Errorf("%d keys, %v", len(got), err)
+	}
+}
+
 func wantNone(t *testing.T, k *peerkeys.Keys, kid string, want error) {
 	t.Helper()
 	if got, err := k.Find(t.Context(), peerkeys.Source{URI: uri}, kid, jose.ES256); !errors.Is(err, want) || len(got) > 0 {
@@ -150,6 +164,10 @@ func TestKeysWithoutAnAlgorithmServeForThoseTheyFit(t *testing.T) {
 		if err != nil || got[0].Thumbprint() != tt.want.Thumbprint() || got[0].Algorithm() != tt.alg && tt.kid != "ed" {
 			t.Errorf("%s %s: got %v, %v", tt.kid, tt.alg, got, err)
 		}
+	}
+	nameless := peerkeys.Source{JWKS: json.RawMessage(setOf(t, func(jwk map[string]any) { delete(jwk, "kid") }, ec))}
+	if got, err := keys.Find(t.Context(), nameless, "any", jose.ES256); err != nil || got[0].Thumbprint() != ec.Thumbprint() {
+		t.Errorf("a key without an id: got %v, %v", got, err)
 	}
 	if w.fetched() != 0 {
 		t.Error("an inline set was fetched")

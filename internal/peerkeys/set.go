@@ -101,21 +101,30 @@ func first(raw []byte) []byte {
 	return der
 }
 
-// find returns the keys that may check a signature. Without a key id those of the
-// algorithm are candidates, a few of them.
+// find returns the keys that may check a signature: with the key id that it names, or
+// those without one. Without a key id those of the algorithm are candidates, a few of
+// them.
 func (s set) find(kid string, alg jose.Algorithm) []*jose.Key {
 	if alg == jose.Ed25519 {
 		alg = jose.EdDSA
 	}
-	var found []*jose.Key
+	var named, nameless []*jose.Key
 	for _, m := range s {
 		for _, k := range m.keys {
-			if k.Algorithm() == alg && (kid == "" || k.ID() == kid) && len(found) < mostTried {
-				found = append(found, k)
+			switch {
+			case k.Algorithm() != alg:
+			case kid == "" || k.ID() == kid:
+				named = append(named, k)
+			case k.ID() == "":
+				nameless = append(nameless, k)
 			}
 		}
 	}
-	return found
+	found := named
+	if len(found) == 0 {
+		found = nameless
+	}
+	return found[:min(len(found), mostTried)]
 }
 
 // certified reports whether the set has a certificate, or its key.

@@ -169,9 +169,9 @@ func checkShare(t *testing.T, w *httptest.ResponseRecorder, s middleware.Sharing
 		}
 		if w.Code == http.StatusNoContent {
 			want["Access-Control-Allow-Methods"], want["Access-Control-Max-Age"] = "DELETE, POST", "600"
-			want["Access-Control-Allow-Headers"] = "Authorization, Content-Type, X-Requested-With"
+			want["Access-Control-Allow-Headers"] = "Authorization, Content-Type, DPoP, X-Requested-With"
 		} else {
-			want["Access-Control-Expose-Headers"] = "Retry-After, WWW-Authenticate, X-Request-Id"
+			want["Access-Control-Expose-Headers"] = "DPoP-Nonce, Retry-After, WWW-Authenticate, X-Request-Id"
 		}
 	}
 	for _, name := range []string{

@@ -11,8 +11,8 @@ import (
 // What pages of other origins may send, and may read of an answer besides what
 // browsers always let them.
 const (
-	sharedHeaders  = "Authorization, Content-Type, X-Requested-With"
-	exposedHeaders = "Retry-After, WWW-Authenticate, X-Request-Id"
+	sharedHeaders  = "Authorization, Content-Type, DPoP, X-Requested-With"
+	exposedHeaders = "DPoP-Nonce, Retry-After, WWW-Authenticate, X-Request-Id"
 	preflightAge   = "600" // seconds
 )
 

@@ -25,12 +25,10 @@ type metadataOf struct {
 	TokenEndpoint         string   `json:"token_endpoint"`
 	JWKS                  string   `json:"jwks_uri"`
 	GrantTypes            []string `json:"grant_types_supported"`
-	AuthMethods           []string `json:"token_endpoint_auth_methods_supported"`
 	RevocationEndpoint    string   `json:"revocation_endpoint"`
-	RevocationMethods     []string `json:"revocation_endpoint_auth_methods_supported"`
 	IntrospectionEndpoint string   `json:"introspection_endpoint"`
-	IntrospectionMethods  []string `json:"introspection_endpoint_auth_methods_supported"`
 	StatusLists           string   `json:"status_list_aggregation_endpoint"`
+	metadataOfClients
 	metadataOfSignIn
 	metadataOfLogout
 }
@@ -46,15 +44,13 @@ func documentOf(body []byte, etag string, age time.Duration) *document {
 	return &document{body, etag, fmt.Sprintf("public, max-age=%d", int(age/time.Second)), strconv.Itoa(len(body))}
 }
 
-// newDocument makes the metadata from the issuer alone: a Host header never gets
+// document makes the metadata from the configuration alone: a Host header never gets
 // near it.
-func newDocument(issuer string, locales []string) *document {
+func (s *Surface) document() *document {
 	body, err := json.Marshal(metadataOf{
-		Issuer: issuer, TokenEndpoint: issuer + "/oauth/token", JWKS: issuer + "/.well-known/jwks.json",
-		GrantTypes: grantNames(), AuthMethods: authMethods,
-		RevocationEndpoint: issuer + "/oauth/revoke", RevocationMethods: authMethods,
-		IntrospectionEndpoint: issuer + "/oauth/introspect", IntrospectionMethods: secretMethods,
-		StatusLists: issuer + statuslist.Path, metadataOfSignIn: signInMetadata(issuer), metadataOfLogout: logoutMetadata(issuer, locales),
+		Issuer: s.Issuer, TokenEndpoint: s.Issuer + tokenPath, JWKS: s.Issuer + "/.well-known/jwks.json", GrantTypes: grantNames(),
+		RevocationEndpoint: s.Issuer + revokePath, IntrospectionEndpoint: s.Issuer + introspectPath, StatusLists: s.Issuer + statuslist.Path,
+		metadataOfClients: s.clientMetadata(), metadataOfSignIn: signInMetadata(s.Issuer), metadataOfLogout: logoutMetadata(s.Issuer, s.Locales),
 	})
 	if err != nil {
 		panic(err) // strings always marshal

@@ -39,7 +39,7 @@ var ownClaims = []string{"acr", "amr", "at_hash", "aud", "auth_time", "exp", "ia
 
 func signInMetadata(issuer string) metadataOfSignIn {
 	return metadataOfSignIn{
-		AuthorizationEndpoint: issuer + "/oauth/authorize", PushedEndpoint: issuer + "/oauth/par", UserinfoEndpoint: issuer + api.UserinfoPath,
+		AuthorizationEndpoint: issuer + "/oauth/authorize", PushedEndpoint: issuer + pushPath, UserinfoEndpoint: issuer + api.UserinfoPath,
 		ResponseTypes: []string{"code"}, ResponseModes: []string{oidc.Query, oidc.FormPost}, ChallengeMethods: []string{"S256"},
 		Prompts: authorize.Prompts, ACRs: []string{"aal1"}, Subjects: []string{"public"}, Scopes: oidc.IdentityScopes,
 		Claims: slices.Sorted(slices.Values(append(oidc.ClaimNames(), ownClaims...))), ClaimTypes: []string{"normal"},

@@ -22,7 +22,7 @@ func (s *Surface) refresh(r *http.Request, c call) (grant.Tokens, error) {
 	if err := s.checkAPI(r, c, token, ask.API); err != nil {
 		return grant.Tokens{}, err
 	}
-	return s.Grants.Refresh(r.Context(), c.client, grant.RefreshAsk{Token: token, Scopes: ask.Scopes, Seen: middleware.Seen(r)})
+	return s.Grants.Refresh(r.Context(), c.client, grant.RefreshAsk{Token: token, Scopes: ask.Scopes, Proof: c.proof, Seen: middleware.Seen(r)})
 }
 
 // checkAPI compares what was named with the audience of the grant. What the flow

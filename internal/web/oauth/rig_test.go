@@ -65,7 +65,7 @@ func (g rig) forward(d time.Duration) {
 	*g.now = g.now.Add(d)
 }
 
-func newRig(t *testing.T) rig {
+func newRig(t *testing.T, change ...func(*oauth.Config)) rig {
 	t.Helper()
 	start := time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
 	g := rig{t: t, store: memory.New(), mu: &sync.Mutex{}, now: &start, logged: &strings.Builder{}}
@@ -79,6 +79,7 @@ func newRig(t *testing.T) rig {
 		Store: g.store, Log: g.store, Sessions: g.sessions, Keys: g.ring, Refresh: token.NewRefreshKey(root.Derive("refresh")),
 		Secrets: secrets, Issuer: issuer, Now: g.clock, Jitter: func(time.Duration) time.Duration { return 0 },
 		Codes: token.NewCodeKey(root.Derive("codes")), IssuerKey: g.issuerKey, Devices: g.store, UserCodes: root.Derive("user codes"),
+		Peers: peerkeys.New(peerkeys.Config{Now: g.clock, Log: slog.New(slog.DiscardHandler)}), Tickets: g.store,
 	})
 	g.requests = authorize.New(authorize.Config{
 		Issuer: issuer, Clients: g.store, APIs: g.store, Grants: g.grants, Tickets: g.store, Consents: g.store,
@@ -86,11 +87,15 @@ func newRig(t *testing.T) rig {
 	})
 	g.fill(secrets)
 	log := slog.New(slog.NewJSONHandler(&locked{mu: g.mu, w: g.logged}, nil))
-	surface := oauth.New(oauth.Config{Issuer: issuer, Grants: g.grants, Requests: g.requests, Keys: g.ring, Log: log,
-		Registered: func(_ context.Context, origin string) bool { return origin == "https://shop.example" }})
+	c := oauth.Config{Issuer: issuer, Grants: g.grants, Requests: g.requests, Keys: g.ring, Log: log,
+		Registered: func(_ context.Context, origin string) bool { return origin == "https://shop.example" }}
+	for _, f := range change {
+		f(&c)
+	}
+	surface := oauth.New(c)
 	mux := http.NewServeMux()
 	surface.Mount(mux)
-	g.Handler, err = middleware.Chain(middleware.Config{Issuer: issuer, Log: log, Now: g.clock}, mux)
+	g.Handler, err = middleware.Chain(middleware.Config{Issuer: issuer, Hosts: []string{"mtls.auth.example"}, Log: log, Now: g.clock}, mux)
 	g.must(err)
 	return g
 }

@@ -17,17 +17,25 @@ import (
 	"github.com/wafer-auth/wafer/internal/web/respond"
 )
 
+// The paths of endpoints that clients call.
+const (
+	introspectPath = "/oauth/introspect"
+	pushPath       = "/oauth/par"
+	revokePath     = "/oauth/revoke"
+	tokenPath      = "/oauth/token"
+)
+
 // routes is every row of this surface, sorted by path. A row asks for a client's
 // credentials unless it says public.
 var routes = []route{
 	{method: "GET", path: "/.well-known/jwks.json", public: (*Surface).jwks},
 	{method: "GET", path: "/.well-known/oauth-authorization-server", public: (*Surface).metadata},
 	{method: "GET", path: "/.well-known/openid-configuration", public: (*Surface).metadata},
-	{method: "POST", path: "/oauth/device", private: (*Surface).device},
-	{method: "POST", path: "/oauth/introspect", private: (*Surface).introspect},
-	{method: "POST", path: "/oauth/par", private: (*Surface).push, browsers: true},
-	{method: "POST", path: "/oauth/revoke", private: (*Surface).revoke, browsers: true},
-	{method: "POST", path: "/oauth/token", private: (*Surface).token, browsers: true},
+	{method: "POST", path: "/oauth/device", private: (*Surface).device, proves: true},
+	{method: "POST", path: introspectPath, private: (*Surface).introspect},
+	{method: "POST", path: pushPath, private: (*Surface).push, proves: true, browsers: true},
+	{method: "POST", path: revokePath, private: (*Surface).revoke, browsers: true},
+	{method: "POST", path: tokenPath, private: (*Surface).token, proves: true, browsers: true},
 	{method: "GET", path: api.UserinfoPath, public: (*Surface).userinfo, browsers: true},
 	{method: "POST", path: api.UserinfoPath, public: (*Surface).userinfo, browsers: true},
 }
@@ -37,6 +45,7 @@ type route struct {
 	method, path string
 	public       func(*Surface, http.ResponseWriter, *http.Request) error
 	private      func(*Surface, http.ResponseWriter, *http.Request, call) error
+	proves       bool // what it gives may be bound to a key of the client's
 	browsers     bool // pages of registered origins may call it
 }
 
@@ -62,6 +71,9 @@ type Grants interface {
 	SignAnswer(caller client.Client, a grant.Answer) (string, error)
 	Revoke(ctx context.Context, caller client.Client, token, hint string) error
 	Userinfo(ctx context.Context, in grant.Shown) (grant.Info, error)
+	CheckProof(p grant.Presented) (grant.Checked, error)
+	UseProof(ctx context.Context, c grant.Checked) (jkt string, err error)
+	ProofNonce() string
 }
 
 // Keys publishes the key set, ready to be sent.
@@ -70,7 +82,8 @@ type Keys interface {
 	MaxAge() time.Duration
 }
 
-// Config is what a Surface is made of. All fields but Locales are needed.
+// Config is what a Surface is made of. All fields are needed but those of
+// certificates and Locales.
 type Config struct {
 	Issuer   string
 	Grants   Grants
@@ -79,8 +92,12 @@ type Config struct {
 	// Registered says whether pages of an origin belong to a client, and so may
 	// call the token endpoint.
 	Registered func(ctx context.Context, origin string) bool
-	Log        *slog.Logger
-	Locales    []string // the languages of the pages, for metadata; none: not told
+	// Certificates finds those of clients; nil: none are asked for. MTLS is where they
+	// are, scheme and host: the issuer, or another name of this server.
+	Certificates *middleware.Certificates
+	MTLS         string
+	Log          *slog.Logger
+	Locales      []string // the languages of the pages, for metadata; none: not told
 }
 
 // Surface serves the routes.
@@ -92,7 +109,9 @@ type Surface struct {
 
 // New returns a surface.
 func New(c Config) *Surface {
-	return &Surface{Config: c, discovery: newDocument(c.Issuer, c.Locales)}
+	s := &Surface{Config: c}
+	s.discovery = s.document()
+	return s
 }
 
 // Mount adds every row to mux.
@@ -136,15 +155,26 @@ func (s *Surface) serve(row route, w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	creds, err := credentials(r, form)
+	creds, err := s.credentials(r, form)
 	if err != nil {
 		return err
+	}
+	var checked grant.Checked
+	if row.proves {
+		// Before the client: a proof that lacks a nonce costs it no assertion.
+		if checked, err = s.checkProof(w, r, row.path, ""); err != nil {
+			return err
+		}
 	}
 	c, err := s.Grants.Authenticate(r.Context(), creds)
 	if err != nil {
 		return err
 	}
-	return row.private(s, w, r, call{client: c, form: form})
+	jkt, err := s.Grants.UseProof(r.Context(), checked)
+	if err != nil {
+		return err
+	}
+	return row.private(s, w, r, call{client: c, form: form, proof: grant.Binding(c, jkt, creds.Certificate)})
 }
 
 // readForm refuses parameters in the URL: they would be in logs, and a parameter
@@ -188,7 +218,7 @@ func (c call) ask() (grant.Ask, error) {
 	if api == "" {
 		api = other
 	}
-	return grant.Ask{ClientID: c.client.ID, API: api, Scopes: scopes}, nil
+	return grant.Ask{ClientID: c.client.ID, API: api, Scopes: scopes, Proof: c.proof}, nil
 }
 
 // grantNames lists the grant types that the token endpoint knows, sorted.

@@ -87,7 +87,7 @@ func TestBrokenClientAuthenticationIsRefused(t *testing.T) {
 	}
 	g.basic(encoded(good), "client_secret", secret).want(t, 400, "invalid_request")
 	g.basic(encoded(good), "client_id", "shop-web").want(t, 400, "invalid_request")
-	g.basic(encoded(good), "client_assertion", "x", "client_assertion_type", "y").want(t, 401, "invalid_client")
+	g.basic(encoded(good), "client_assertion", "x", "client_assertion_type", "y").want(t, 400, "invalid_request")
 	two := formRequest("/oauth/token", "grant_type", "client_credentials", "resource", orders)
 	two.Header["Authorization"] = []string{encoded(good), encoded(good)}
 	g.do(two).want(t, 400, "invalid_request")

@@ -6,11 +6,21 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/oidc"
 	"github.com/wafer-auth/wafer/internal/web/middleware"
 	"github.com/wafer-auth/wafer/internal/web/respond"
 )
+
+// proofAlgs is the parameter of a challenge (RFC 9449 section 7.1).
+var proofAlgs = func() string {
+	var names []string
+	for _, alg := range grant.ProofAlgs {
+		names = append(names, string(alg))
+	}
+	return `algs="` + strings.Join(names, " ") + `"`
+}()
 
 // userinfo tells whom an access token stands for (OpenID Connect Core section 5.3).
 // The token comes in the Authorization header, or in the body of a form; in a URL it
@@ -23,8 +33,12 @@ func (s *Surface) userinfo(w http.ResponseWriter, r *http.Request) error {
 	if shown.Token == "" {
 		// Who shows nothing is told how, and no error (RFC 6750 section 3.1).
 		w.Header().Set("WWW-Authenticate", `Bearer realm="wafer"`)
+		w.Header().Add("WWW-Authenticate", `DPoP realm="wafer", `+proofAlgs)
 		w.WriteHeader(http.StatusUnauthorized)
 		return nil
+	}
+	if shown.Proof, err = s.held(w, r, shown.Token); err != nil {
+		return s.challenge(w, r, err)
 	}
 	info, err := s.Grants.Userinfo(r.Context(), shown)
 	if err != nil {
@@ -66,6 +80,20 @@ func (s *Surface) shown(r *http.Request) (grant.Shown, error) {
 	return out, nil
 }
 
+// held are the keys that who shows a token proves to hold.
+func (s *Surface) held(w http.ResponseWriter, r *http.Request, token string) (grant.Proof, error) {
+	certificate, err := s.Certificates.Of(r)
+	if err != nil {
+		return grant.Proof{}, inOAuth(err)
+	}
+	checked, err := s.checkProof(w, r, api.UserinfoPath, token)
+	if err != nil {
+		return grant.Proof{}, err
+	}
+	jkt, err := s.Grants.UseProof(r.Context(), checked)
+	return grant.Proof{JKT: jkt, X5T: certificate.Thumbprint()}, err
+}
+
 // challenge answers a refusal as RFC 6750 section 3 wants; what is none is handed on.
 func (s *Surface) challenge(w http.ResponseWriter, r *http.Request, err error) error {
 	var why *grant.Error
@@ -87,7 +115,14 @@ func (s *Surface) challenge(w http.ResponseWriter, r *http.Request, err error) e
 	if why.Code == oidc.InsufficientScope {
 		value += `, scope="` + oidc.OpenID + `"`
 	}
+	if scheme == "DPoP" {
+		value += ", " + proofAlgs
+	}
 	w.Header().Set("WWW-Authenticate", value)
+	if scheme != "DPoP" && status == http.StatusUnauthorized {
+		// A token that is bound to a key is not shown as a bearer token (RFC 9449 section 7.2).
+		w.Header().Add("WWW-Authenticate", `DPoP realm="wafer", `+proofAlgs)
+	}
 	respond.Refuse(w, r, respond.Refusal{Status: status, Code: why.Code, Message: why.Description, OAuth: true})
 	return nil
 }
