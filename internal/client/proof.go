@@ -73,6 +73,11 @@ func (c Client) checkNames() error {
 	case !isText(names[0], 1000):
 		return invalid(c.ID, "the name of its certificate is longer than 1000 bytes or holds control characters")
 	}
+	if o.TLSSubjectDN != "" {
+		if err := CheckDN(o.TLSSubjectDN); err != nil {
+			return invalid(c.ID, "tls_client_auth_subject_dn: "+err.Error())
+		}
+	}
 	switch {
 	case o.TLSSANDNS != "" && !isHost(strings.ToLower(o.TLSSANDNS)):
 		return invalid(c.ID, "tls_client_auth_san_dns is no host name; a wildcard stands for many hosts")
