@@ -24,6 +24,10 @@ func (s *Service) Allow(ctx context.Context, text string, w Who) (Answer, error)
 	if err != nil {
 		return Answer{}, err
 	}
+	if _, err := s.Grants.Preview(ctx, st.Request, *w.Session); err != nil {
+		d, err := s.give(ctx, st.Request, ended(err)) // nothing is remembered of who is no longer there
+		return d.Answer, err
+	}
 	if err := s.remember(ctx, c, st, *w.Session); err != nil {
 		return Answer{}, err
 	}

@@ -98,6 +98,14 @@ func gone(err error) bool {
 	return errors.Is(err, session.ErrGone) || errors.As(err, &why) && why.Code == oidc.InvalidGrant
 }
 
+// ended says to a client that the session is no longer there, if err says so to us.
+func ended(err error) error {
+	if gone(err) {
+		return refuse(oidc.LoginRequired, "The session has ended.")
+	}
+	return err
+}
+
 // again is for a session that ended since it was looked up.
 func (s *Service) again(ctx context.Context, c client.Client, r oidc.Request) (Decision, error) {
 	if r.Asks(promptNone) {
@@ -198,11 +206,8 @@ func (s *Service) code(ctx context.Context, r oidc.Request, sess session.Session
 		return Decision{}, err
 	}
 	text, err := s.Grants.OpenCode(ctx, r, sess, scopes)
-	if gone(err) {
-		err = refuse(oidc.LoginRequired, "The session has ended.")
-	}
 	var why *oidc.Error
-	if errors.As(err, &why) {
+	if errors.As(ended(err), &why) {
 		return Decision{Next: Done, Answer: s.refusal(r, why)}, nil
 	}
 	if err != nil {
