@@ -60,7 +60,8 @@ func (s *Service) Decide(ctx context.Context, r oidc.Request, w Who) (Decision, 
 	if err != nil {
 		return s.give(ctx, r, err)
 	}
-	ask, err := s.mustAsk(ctx, c, r, consentFor{w.Session.UserID, scopes})
+	shown := asked(r, scopes)
+	ask, err := s.mustAsk(ctx, c, r, consentFor{w.Session.UserID, shown})
 	switch {
 	case err != nil:
 		return Decision{}, err
@@ -69,7 +70,7 @@ func (s *Service) Decide(ctx context.Context, r oidc.Request, w Who) (Decision, 
 	case r.Asks(promptNone):
 		return s.give(ctx, r, refuse(oidc.ConsentRequired, "The person must be asked first."))
 	}
-	return s.ask(ctx, step{Request: r, Scopes: scopes}, Decision{Next: Consent, Client: c, Scopes: scopes}, w)
+	return s.ask(ctx, step{Request: r, Scopes: scopes}, Decision{Next: Consent, Client: c, Scopes: shown}, w)
 }
 
 // ask fills in what the consent page needs.

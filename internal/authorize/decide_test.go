@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/authorize"
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/keyring"
@@ -283,6 +284,38 @@ func TestConsentIsAskedOncePerScope(t *testing.T) {
 	if d := h.decide(h.fine(ask("scope", "openid orders:read")), w); d.Next != authorize.Consent {
 		t.Errorf("withdrawn: %+v", d)
 	}
+}
+
+// The claims parameter asks for as much as a scope does, and is asked about alike.
+func TestClaimsAreConsentedToLikeScopes(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	w := h.signIn(h.ada)
+	h.allowed(h.fine(ask("scope", "openid")), w)
+	if a := h.answered(h.fine(ask("scope", "openid")), w); value(a, "code") == "" {
+		t.Errorf("allowed: %v", a.Fields)
+	}
+	for _, claims := range []string{`{"userinfo":{"email":null}}`, `{"id_token":{"email_verified":{"essential":true}}}`} {
+		p := ask("scope", "openid", "claims", claims)
+		d := h.decide(h.fine(p), w)
+		if d.Next != authorize.Consent || strings.Join(d.Scopes, " ") != "email openid" {
+			t.Errorf("%s: %+v", claims, d)
+		}
+		p["prompt"] = []string{"none"}
+		refused(t, claims, h.answered(h.fine(p), w), oidc.ConsentRequired)
+	}
+	p := ask("scope", "openid", "claims", `{"userinfo":{"email":null}}`)
+	tokens, err := h.tokens("rp1", h.allowed(h.fine(p), w))
+	if err != nil || tokens.Scope != "openid" {
+		t.Errorf("tokens %+v %v", tokens, err)
+	}
+	if a := h.answered(h.fine(p), w); value(a, "code") == "" {
+		t.Errorf("the second time: %v", a.Fields)
+	}
+	h.change("rp1", func(c *client.Client) { c.APIs[api.Userinfo] = []string{"openid"} })
+	_, err = h.read(p)
+	told(t, "a client that may only know who it is", err, oidc.InvalidScope)
+	h.fine(ask("scope", "openid"))
 }
 
 func TestAUTHZ022NobodyIsApprovedUnseenWhoCouldBeAnybody(t *testing.T) {
