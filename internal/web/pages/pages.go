@@ -45,6 +45,9 @@ var routes = []route{
 	{Method: "POST", Path: "/oauth/authorize", Public: true, Foreign: true, serve: (*Pages).authorizePosted},
 	{Method: "GET", Path: continuePath, Public: true, serve: (*Pages).goOn},
 	{Method: "POST", Path: "/oauth/consent", Public: true, Form: formConsent, serve: (*Pages).decide},
+	{Method: "GET", Path: endSessionPath, Public: true, serve: (*Pages).endSession},
+	{Method: "POST", Path: endSessionPath, Public: true, Foreign: true, serve: (*Pages).endSessionPosted},
+	{Method: "POST", Path: "/oauth/logout/agreed", Public: true, Form: formEndSession, serve: (*Pages).endSessionAgreed},
 	{Method: "GET", Path: "/setup", Public: true, serve: (*Pages).setup},
 	{Method: "POST", Path: "/setup", Public: true, Form: formSetup, serve: (*Pages).setUp},
 	{Method: "GET", Path: "/static/{file}", Public: true, serve: (*Pages).static},
@@ -98,6 +101,8 @@ type Config struct {
 	// Authorize answers authorization requests.
 	Authorize Authorize
 	Devices   Devices
+	Hints     Hints
+	Front     Front
 	Forms     *opaque.Key // codes the forms
 	Now       func() time.Time
 	Log       *slog.Logger

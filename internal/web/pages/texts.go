@@ -60,6 +60,12 @@ var english = map[string]string{
 	"device.through": "through %s",
 	"device.unknown": "An unknown program",
 
+	"end.go":      "Continue",
+	"end.hint":    "The application that sent you here does not show rightly who it is. Nothing has changed: you are signed in as before.",
+	"end.next":    "Continue to %s",
+	"end.target":  "The application that sent you here wants you back at an address that is not registered for it. Nothing has changed: you are signed in as before.",
+	"end.telling": "Your applications are being told. This takes a moment.",
+
 	"form.stale": "The form was open for too long, or this browser refuses cookies for this site. Send it again.",
 
 	"formpost.button": "Continue",

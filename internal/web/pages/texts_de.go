@@ -59,6 +59,12 @@ var german = map[string]string{
 	"device.through": "über %s",
 	"device.unknown": "Ein unbekanntes Programm",
 
+	"end.go":      "Weiter",
+	"end.hint":    "Die Anwendung, die Sie hergeschickt hat, weist sich nicht richtig aus. Nichts hat sich geändert: Sie sind angemeldet wie zuvor.",
+	"end.next":    "Weiter zu %s",
+	"end.target":  "Die Anwendung, die Sie hergeschickt hat, will Sie an einer Adresse zurückhaben, die nicht für sie eingetragen ist. Nichts hat sich geändert: Sie sind angemeldet wie zuvor.",
+	"end.telling": "Ihre Anwendungen erfahren es gerade. Das dauert einen Augenblick.",
+
 	"form.stale": "Das Formular war zu lange offen, oder dieser Browser nimmt hier keine Cookies an. Senden Sie es noch einmal.",
 
 	"formpost.button": "Weiter",
