@@ -26,6 +26,7 @@ const (
 	formLogout     formName = "logout"
 	formPassword   formName = "password"
 	formSetup      formName = "setup"
+	formWithdraw   formName = "withdraw"
 )
 
 // formCookieName is the cookie of somebody who may not be signed in yet. Its

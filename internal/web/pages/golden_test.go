@@ -28,6 +28,7 @@ var shots = []shot{
 		other.signIn(ada)
 		g.clock.forward(3 * time.Hour)
 		b.signIn(ada)
+		b.allow("openid email orders:read")
 		g.clock.forward(3 * time.Minute)
 		return b.get("/account?done=ended")
 	}},

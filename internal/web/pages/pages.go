@@ -34,6 +34,7 @@ var routes = []route{
 	{Method: "POST", Path: "/account/change-password", Form: formPassword, serve: (*Pages).changePassword},
 	{Method: "POST", Path: "/account/end", Form: formEnd, serve: (*Pages).endDevice},
 	{Method: "POST", Path: "/account/end-all", Form: formEndAll, serve: (*Pages).endAll},
+	{Method: "POST", Path: "/account/withdraw", Form: formWithdraw, serve: (*Pages).withdraw},
 	{Method: "GET", Path: grant.DevicePath, serve: (*Pages).device},
 	{Method: "POST", Path: grant.DevicePath, Form: formDevice, serve: (*Pages).claimDevice},
 	{Method: "POST", Path: "/device/decide", Form: formDecide, serve: (*Pages).decideDevice},
@@ -83,6 +84,8 @@ type Sessions interface {
 type Accounts interface {
 	User(ctx context.Context, idOrLogin string) (account.User, error)
 	Client(ctx context.Context, id string) (client.Client, error)
+	AccessOf(ctx context.Context, userID string) ([]admin.Access, error)
+	WithdrawAccess(ctx context.Context, w admin.Withdrawal) error
 	ChangePassword(ctx context.Context, c admin.PasswordChange) error
 	RedeemBootstrap(ctx context.Context, token string, u admin.NewUser) (account.User, error)
 }

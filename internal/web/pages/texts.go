@@ -13,6 +13,13 @@ var english = map[string]string{
 	"account.ended":         "That device is signed out.",
 	"account.title":         "Your account",
 
+	"apps.intro":         "What you allowed each of them. Taking it back ends their access at once; next time they ask again.",
+	"apps.since":         "Allowed",
+	"apps.title":         "Applications with access",
+	"apps.withdraw":      "Take back",
+	"apps.withdraw.what": "Take back the access of %s",
+	"apps.withdrawn":     "The access is taken back.",
+
 	"caps": "Caps Lock is on.",
 	"hide": "Hide",
 	"show": "Show",

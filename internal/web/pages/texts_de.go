@@ -12,6 +12,13 @@ var german = map[string]string{
 	"account.ended":         "Das Gerät ist abgemeldet.",
 	"account.title":         "Ihr Konto",
 
+	"apps.intro":         "Was Sie jeder erlaubt haben. Wenn Sie es zurücknehmen, endet ihr Zugriff sofort; beim nächsten Mal fragt sie wieder.",
+	"apps.since":         "Erlaubt",
+	"apps.title":         "Anwendungen mit Zugriff",
+	"apps.withdraw":      "Zurücknehmen",
+	"apps.withdraw.what": "Den Zugriff von %s zurücknehmen",
+	"apps.withdrawn":     "Der Zugriff ist zurückgenommen.",
+
 	"caps": "Die Feststelltaste ist an.",
 	"hide": "Verbergen",
 	"show": "Zeigen",
