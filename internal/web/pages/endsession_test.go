@@ -20,19 +20,23 @@ import (
 // tokens are what a client gets for the session of this browser.
 func (b *browser) tokens(clientID string) grant.Tokens {
 	b.g.t.Helper()
-	ctx := b.g.t.Context()
-	s, _, found, err := b.g.sessions.Find(ctx, b.cookie(middleware.CookieName), bound.Seen{})
-	b.g.must(err)
+	return b.g.tokensOf(b.cookie(middleware.CookieName), clientID)
+}
+
+func (g *rig) tokensOf(secret, clientID string) grant.Tokens {
+	g.t.Helper()
+	ctx := g.t.Context()
+	s, _, found, err := g.sessions.Find(ctx, secret, bound.Seen{})
+	g.must(err)
 	if !found {
-		b.g.t.Fatal("nobody is signed in")
+		g.t.Fatal("nobody is signed in")
 	}
-	c, err := b.g.admin.Client(ctx, clientID)
-	b.g.must(err)
+	c := g.known(clientID)
 	r := oidc.Request{ClientID: clientID, RedirectURI: c.RedirectURIs[0], APIID: api.Userinfo, Scopes: []string{"openid"}, Challenge: challenge(verifier)}
-	code, err := b.g.grants.OpenCode(ctx, r, s, r.Scopes)
-	b.g.must(err)
-	tokens, err := b.g.grants.Exchange(ctx, c, grant.CodeAsk{Code: code, RedirectURI: r.RedirectURI, Verifier: verifier})
-	b.g.must(err)
+	code, err := g.grants.OpenCode(ctx, r, s, r.Scopes)
+	g.must(err)
+	tokens, err := g.grants.Exchange(ctx, c, grant.CodeAsk{Code: code, RedirectURI: r.RedirectURI, Verifier: verifier})
+	g.must(err)
 	return tokens
 }
 
