@@ -27,7 +27,7 @@ func (a *App) surfaces(o Options) error {
 		Keys: a.ring, Sessions: a.sessions, Setup: a.admin, Moves: moves{a.store}, Logs: a.store, Messages: a.store, Feed: a.hub, Now: a.now, Log: a.log,
 	})
 	ui, err := pages.New(pages.Config{
-		Issuer: a.config.Issuer, SignIn: a.signin, Sessions: a.sessions, Accounts: a.admin, Authorize: a.requests, Forms: a.root.Derive("forms"),
+		Issuer: a.config.Issuer, SignIn: a.signin, Sessions: a.sessions, Accounts: a.admin, Authorize: a.requests, Devices: a.grants, Forms: a.root.Derive("forms"),
 		Now: a.now, Log: a.log, Links: links(o.Links), Setup: func() bool { return a.bootstrap != "" },
 	})
 	if err != nil {
@@ -40,7 +40,7 @@ func (a *App) surfaces(o Options) error {
 	mux := http.NewServeMux()
 	oauth.New(oauth.Config{
 		Issuer: a.config.Issuer, Grants: a.grants, Requests: a.requests, Keys: a.ring, Registered: origins.Registered,
-		Certificates: certificates, MTLS: a.config.MTLS, Log: a.log,
+		Certificates: certificates, MTLS: a.config.MTLS, Log: a.log, Locales: pages.Locales(),
 	}).Mount(mux)
 	sessions.New(sessions.Config{
 		SignIn: a.signin, Sessions: a.sessions, Grants: a.grants, Accounts: a.admin, FirstParty: origins.FirstParty, Log: a.log,

@@ -30,6 +30,7 @@ type metadataOf struct {
 	StatusLists           string   `json:"status_list_aggregation_endpoint"`
 	metadataOfClients
 	metadataOfSignIn
+	metadataOfLogout
 }
 
 // document is an answer made once.
@@ -50,6 +51,7 @@ func (s *Surface) document() *document {
 		Issuer: s.Issuer, TokenEndpoint: s.Issuer + tokenPath, JWKS: s.Issuer + "/.well-known/jwks.json", GrantTypes: grantNames(),
 		RevocationEndpoint: s.Issuer + revokePath, IntrospectionEndpoint: s.Issuer + introspectPath, StatusLists: s.Issuer + statuslist.Path,
 		metadataOfClients: s.clientMetadata(), metadataOfSignIn: signInMetadata(s.Issuer),
+		metadataOfLogout: logoutMetadata(s.Issuer, s.Locales),
 	})
 	if err != nil {
 		panic(err) // strings always marshal

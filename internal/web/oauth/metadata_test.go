@@ -28,11 +28,11 @@ func TestMetadataTellsWhatIsThereAndNothingElse(t *testing.T) {
 			t.Errorf("issuer %q", a.text("issuer"))
 		}
 		for name := range a.body {
-			if strings.Contains(name, "end_session") || strings.Contains(name, "display_values") || strings.Contains(name, "registration") {
+			if strings.Contains(name, "display_values") || strings.Contains(name, "registration") {
 				t.Errorf("%s is listed and not there", name)
 			}
 		}
-		for _, name := range []string{"token_endpoint", "revocation_endpoint", "introspection_endpoint"} {
+		for _, name := range []string{"token_endpoint", "revocation_endpoint", "introspection_endpoint", "device_authorization_endpoint"} {
 			at, ok := strings.CutPrefix(a.text(name), issuer)
 			if !ok {
 				t.Fatalf("%s is %q", name, a.text(name))

@@ -78,7 +78,7 @@ func newRig(t *testing.T, change ...func(*oauth.Config)) rig {
 	g.grants = grant.New(grant.Config{
 		Store: g.store, Log: g.store, Sessions: g.sessions, Keys: g.ring, Refresh: token.NewRefreshKey(root.Derive("refresh")),
 		Secrets: secrets, Issuer: issuer, Now: g.clock, Jitter: func(time.Duration) time.Duration { return 0 },
-		Codes: token.NewCodeKey(root.Derive("codes")), IssuerKey: g.issuerKey,
+		Codes: token.NewCodeKey(root.Derive("codes")), IssuerKey: g.issuerKey, Devices: g.store, UserCodes: root.Derive("user codes"),
 		Peers: peerkeys.New(peerkeys.Config{Now: g.clock, Log: slog.New(slog.DiscardHandler)}), Tickets: g.store,
 	})
 	g.requests = authorize.New(authorize.Config{

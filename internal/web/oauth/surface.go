@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 // The paths of endpoints that clients call.
 const (
+	devicePath     = "/oauth/device"
 	introspectPath = "/oauth/introspect"
 	pushPath       = "/oauth/par"
 	revokePath     = "/oauth/revoke"
@@ -30,6 +32,7 @@ var routes = []route{
 	{method: "GET", path: "/.well-known/jwks.json", public: (*Surface).jwks},
 	{method: "GET", path: "/.well-known/oauth-authorization-server", public: (*Surface).metadata},
 	{method: "GET", path: "/.well-known/openid-configuration", public: (*Surface).metadata},
+	{method: "POST", path: devicePath, private: (*Surface).device, proves: true},
 	{method: "POST", path: introspectPath, private: (*Surface).introspect},
 	{method: "POST", path: pushPath, private: (*Surface).push, proves: true, browsers: true},
 	{method: "POST", path: revokePath, private: (*Surface).revoke, browsers: true},
@@ -62,6 +65,8 @@ type Grants interface {
 	Exchange(ctx context.Context, c client.Client, ask grant.CodeAsk) (grant.Tokens, error)
 	Refresh(ctx context.Context, c client.Client, ask grant.RefreshAsk) (grant.Tokens, error)
 	ExchangeToken(ctx context.Context, c client.Client, ask grant.ExchangeAsk) (grant.Tokens, error)
+	StartDevice(ctx context.Context, c client.Client, ask grant.Ask, from netip.Addr) (grant.DeviceStart, error)
+	RedeemDevice(ctx context.Context, c client.Client, in grant.DevicePoll) (grant.Tokens, error)
 	Introspect(ctx context.Context, caller client.Client, q grant.Question) (grant.Answer, error)
 	SignAnswer(caller client.Client, a grant.Answer) (string, error)
 	Revoke(ctx context.Context, caller client.Client, token, hint string) error
@@ -77,8 +82,8 @@ type Keys interface {
 	MaxAge() time.Duration
 }
 
-// Config is what a Surface is made of. All fields are needed but those of
-// certificates.
+// Config is what a Surface is made of. All fields but Locales and those of
+// certificates are needed.
 type Config struct {
 	Issuer   string
 	Grants   Grants
@@ -92,6 +97,7 @@ type Config struct {
 	Certificates *middleware.Certificates
 	MTLS         string
 	Log          *slog.Logger
+	Locales      []string // the languages of the pages, for metadata; none: not told
 }
 
 // Surface serves the routes.

@@ -14,6 +14,7 @@ var grantTypes = []grantType{
 	{"authorization_code", (*Surface).authorizationCode},
 	{"client_credentials", (*Surface).clientCredentials},
 	{"refresh_token", (*Surface).refresh},
+	{client.DeviceCode, (*Surface).deviceCode},
 	{client.TokenExchange, (*Surface).tokenExchange},
 }
 

@@ -43,7 +43,7 @@ func (g *rig) requests(store *memory.Store, ring *keyring.Ring, root *opaque.Roo
 	g.t.Helper()
 	g.grants = grant.New(grant.Config{
 		Store: store, Log: store, Sessions: g.sessions, Keys: ring, Refresh: token.NewRefreshKey(root.Derive("refresh")),
-		Secrets: root.Derive("secrets"), Issuer: g.url, Now: g.clock.Now, Codes: token.NewCodeKey(root.Derive("codes")),
+		Secrets: root.Derive("secrets"), Issuer: g.url, Now: g.clock.Now, Codes: token.NewCodeKey(root.Derive("codes")), Devices: store, UserCodes: root.Derive("user codes"),
 		Jitter: func(time.Duration) time.Duration { return 0 },
 		IssuerKey: func(alg jose.Algorithm) (*jose.Key, bool) {
 			g.must(ring.Ensure(g.t.Context(), keyring.BuiltIn(keyring.ForIssuer(alg))))
@@ -68,6 +68,7 @@ func (g *rig) furnish() {
 		{ID: "rp", Name: "Rita's <Planner>", Kind: client.Confidential, RedirectURIs: []string{rpBack, rpBack + "?a=b"}, Grants: codes, APIs: all},
 		{ID: "own", Name: "Our own", Kind: client.Public, FirstParty: true, RedirectURIs: []string{ownBack}, Grants: codes, APIs: all,
 			OAuth: client.OAuth{Consents: client.Skip}},
+		{ID: "tv", Name: "The <Television>", Kind: client.Public, Grants: []string{client.DeviceCode, client.RefreshToken}, APIs: all},
 		{ID: "native", Name: "Pocket Planner", Kind: client.Public, RedirectURIs: []string{nativeBack, "http://127.0.0.1/cb"}, Grants: codes, APIs: all},
 	} {
 		n := admin.NewClient{Client: c}

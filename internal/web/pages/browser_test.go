@@ -42,7 +42,7 @@ func TestScriptsAreToldAndPeopleAreLedToTheSignIn(t *testing.T) {
 		}
 		for name, header := range map[string][]string{"visit": visit, "old browser": {"Accept", "text/html,*/*;q=0.8", "Origin", g.url}} {
 			got := g.browser().ask(row.Method, row.Path, header...)
-			if got.status != http.StatusSeeOther || got.header.Get("Location") != "/login?return_to=%2Faccount" {
+			if got.status != http.StatusSeeOther || got.header.Get("Location") != signInFor(row.Method, row.Path) {
 				t.Errorf("%s of %s %s: %d to %q", name, row.Method, row.Path, got.status, got.header.Get("Location"))
 			}
 		}

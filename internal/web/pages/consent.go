@@ -2,7 +2,6 @@ package pages
 
 import (
 	"net/http"
-	"slices"
 
 	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/authorize"
@@ -44,12 +43,8 @@ func (p *Pages) showConsent(w http.ResponseWriter, v *visit, r oidc.Request, d a
 		return err
 	}
 	out := consentPage{Target: to, Step: d.Step, Local: authorize.Unassured(d.Client, r.RedirectURI), API: d.API}
-	identity, ofAPI := oidc.SplitScopes(d.Scopes)
-	for _, one := range identityTexts {
-		if slices.Contains(identity, one.scope) {
-			out.Who = append(out.Who, v.text(one.text))
-		}
-	}
+	var ofAPI []string
+	out.Who, ofAPI = v.wishes(d.Scopes)
 	if r.APIID != api.Userinfo {
 		out.Scopes = ofAPI
 	}

@@ -17,6 +17,8 @@ type formName string
 
 const (
 	formConsent  formName = "consent"
+	formDecide   formName = "device-decide"
+	formDevice   formName = "device"
 	formEnd      formName = "end"
 	formEndAll   formName = "end-all"
 	formLogin    formName = "login"

@@ -43,6 +43,18 @@ var shots = []shot{
 		b.signIn(ada)
 		return b.get(link("client_id", "native", "redirect_uri", "http://127.0.0.1/cb", "scope", "orders:read"))
 	}},
+	{"device", 200, func(_ *rig, b *browser) page { b.signIn(ada); return b.get("/device?user_code=BCDF-GHJK") }},
+	{"device-allowed", 200, func(_ *rig, b *browser) page { b.signIn(ada); return b.get("/device?done=allowed") }},
+	{"device-confirm", 200, func(g *rig, b *browser) page {
+		d := g.device("openid", "email", "orders:read")
+		g.clock.forward(2 * time.Minute)
+		b.signIn(ada)
+		return b.send(b.get("/device"), "/device", "user_code", d.UserCode)
+	}},
+	{"device-refused", 400, func(_ *rig, b *browser) page {
+		b.signIn(ada)
+		return b.send(b.get("/device"), "/device", "user_code", `"><script>`)
+	}},
 	{"formpost", 200, func(_ *rig, b *browser) page { return b.get(link("response_mode", "form_post", "prompt", "none")) }},
 	{"login", 200, func(_ *rig, b *browser) page { return b.get("/login") }},
 	{"login-client", 200, func(_ *rig, b *browser) page {
@@ -65,12 +77,13 @@ var shots = []shot{
 
 // inGerman are the pages that are looked at in German too: those with the most words
 // put together.
-var inGerman = []string{"account", "consent", "login-refused"}
+var inGerman = []string{"account", "consent", "device-confirm", "login-refused"}
 
 var varying = []struct{ pattern, with string }{
 	{`nonce="[^"]*"`, `nonce="NONCE"`},
 	{`name="csrf" value="[^"]{43}"`, `name="csrf" value="CODE"`},
 	{`name="(step|flow)" value="[^"]{43,}"`, `name="$1" value="SEALED"`},
+	{`[B-Z]{4}-[B-Z]{4}([<"])`, `USER-CODE$1`},
 	{`ses_[0-9a-z]{26}`, `ses_ID`},
 	{`-[0-9a-f]{16}\.`, `-DIGEST.`},
 	{`127\.0\.0\.1:[0-9]+`, `HOST`},

@@ -33,7 +33,7 @@ func TestRoutesAreSortedAndPrivateUnlessTheySayPublic(t *testing.T) {
 		if row.Method == "POST" {
 			got = b.post(row.Path, url.Values{})
 		}
-		if got.status != http.StatusSeeOther || got.header.Get("Location") != "/login?return_to=%2Faccount" {
+		if got.status != http.StatusSeeOther || got.header.Get("Location") != signInFor(row.Method, row.Path) {
 			t.Errorf("%s %s for nobody: %d to %q, want the sign-in page", row.Method, row.Path, got.status, got.header.Get("Location"))
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/admin"
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/fault"
+	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/session"
 	"github.com/wafer-auth/wafer/internal/signin"
@@ -33,6 +34,9 @@ var routes = []route{
 	{Method: "POST", Path: "/account/change-password", Form: formPassword, serve: (*Pages).changePassword},
 	{Method: "POST", Path: "/account/end", Form: formEnd, serve: (*Pages).endDevice},
 	{Method: "POST", Path: "/account/end-all", Form: formEndAll, serve: (*Pages).endAll},
+	{Method: "GET", Path: grant.DevicePath, serve: (*Pages).device},
+	{Method: "POST", Path: grant.DevicePath, Form: formDevice, serve: (*Pages).claimDevice},
+	{Method: "POST", Path: "/device/decide", Form: formDecide, serve: (*Pages).decideDevice},
 	{Method: "GET", Path: "/login", Public: true, serve: (*Pages).login},
 	{Method: "POST", Path: "/login", Public: true, Form: formLogin, serve: (*Pages).signIn},
 	{Method: "GET", Path: "/logout", Public: true, serve: (*Pages).logout},
@@ -93,6 +97,7 @@ type Config struct {
 	Accounts Accounts
 	// Authorize answers authorization requests.
 	Authorize Authorize
+	Devices   Devices
 	Forms     *opaque.Key // codes the forms
 	Now       func() time.Time
 	Log       *slog.Logger
@@ -186,7 +191,11 @@ var errNobody = fault.New(fault.Unauthenticated, languages[0].text("problem.nobo
 func (p *Pages) nobody(w http.ResponseWriter, v *visit) {
 	middleware.ClearSession(w)
 	if respond.Navigates(v.Request) {
-		p.redirect(w, "/login?return_to=%2Faccount")
+		back := "/account"
+		if v.Method == http.MethodGet && v.URL.Path == grant.DevicePath {
+			back = v.deviceTarget()
+		}
+		p.redirect(w, v.path("/login", "return_to", back))
 		return
 	}
 	why := respond.Explain(errNobody)

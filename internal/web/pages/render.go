@@ -16,7 +16,7 @@ import (
 var templateFiles embed.FS
 
 // pageNames are the templates, one a page.
-var pageNames = []string{"account", "consent", "formpost", "login", "logout", "problem", "setup", "start"}
+var pageNames = []string{"account", "confirm", "consent", "device", "formpost", "login", "logout", "problem", "setup", "start"}
 
 // readTemplates reads every page once in every language: nothing is looked up or
 // parsed when a page is asked for.

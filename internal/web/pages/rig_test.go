@@ -144,8 +144,9 @@ func (g *rig) build() http.Handler {
 	})
 	g.fill()
 	log := slog.New(slog.NewJSONHandler(g.logged, nil))
+	requests := g.requests(store, ring, root)
 	p, err := pages.New(pages.Config{
-		Issuer: g.url, Sessions: g.sessions, Accounts: g.admin, Authorize: g.requests(store, ring, root), Forms: root.Derive("forms"), Now: g.clock.Now, Log: log,
+		Issuer: g.url, Sessions: g.sessions, Accounts: g.admin, Authorize: requests, Devices: g.grants, Forms: root.Derive("forms"), Now: g.clock.Now, Log: log,
 		SignIn: signin.New(signin.Config{
 			Store: store, Counters: store, Passwords: hasher, Names: root.Derive("names"), Devices: root.Derive("devices"), Now: g.clock.Now,
 		}),
@@ -307,4 +308,12 @@ func (b *browser) cookie(name string) string {
 func (b *browser) signedIn() bool {
 	b.g.t.Helper()
 	return b.get("/account").status == http.StatusOK
+}
+
+// signInFor is where a page sends somebody who is not signed in.
+func signInFor(method, path string) string {
+	if method == http.MethodGet && path == "/device" {
+		return "/login?return_to=%2Fdevice"
+	}
+	return "/login?return_to=%2Faccount"
 }

@@ -32,7 +32,7 @@ var errTarget = fault.New(fault.Invalid, languages[0].text("target.unknown"))
 func (p *Pages) target(v *visit, clientID, returnTo string) (target, error) {
 	t := target{ClientID: clientID, ReturnTo: returnTo}
 	if clientID == "" {
-		if returnTo != "" && !slices.Contains(ownTargets, returnTo) {
+		if returnTo != "" && !slices.Contains(ownTargets, returnTo) && !isDeviceTarget(returnTo) {
 			return target{}, errTarget
 		}
 		return t, nil

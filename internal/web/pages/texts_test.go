@@ -15,7 +15,7 @@ import (
 
 var (
 	keyInTemplate = regexp.MustCompile(`\{\{-? ?(?:with )?(?:t|tf) "([^"]+)"|\bt "([^"]+)"`)
-	keyInCode     = regexp.MustCompile(`(?:texts?\(|: +)"([a-z]+(?:\.[a-z]+)*)"`)
+	keyInCode     = regexp.MustCompile(`[({ ]"([a-z]+(?:\.[a-z]+)*)"`)
 	wordsBetween  = regexp.MustCompile(`>([^<>{}]*[A-Za-z][^<>{}]*)<`)
 	gapInText     = regexp.MustCompile(`%(?:\[(\d)\])?([a-z%])`)
 )
