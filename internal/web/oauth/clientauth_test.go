@@ -318,3 +318,34 @@ func TestMetadataListsHowClientsProveThemselves(t *testing.T) {
 		}
 	}
 }
+
+// TOKEN-008: who cannot prove to be a client learns nothing of clients, by no word of
+// the answer.
+func TestRefusedClientsLookAlike(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	key := generate(t, jose.ES256, "k")
+	g.addClient(client.Client{ID: "signer", OAuth: client.OAuth{AuthMethod: client.AuthPrivateKeyJWT, JWKS: jwksOf(t, key)}})
+	strange := generate(t, jose.ES256, "k")
+	asserted := "&client_assertion_type=" + strings.ReplaceAll(grant.ClientAssertion, ":", "%3A") + "&client_assertion="
+	first := ""
+	for name, form := range map[string]string{
+		"unknown": "&client_id=nobody&client_secret=x", "wrong secret": "&client_id=billing&client_secret=x", "disabled": "&client_id=gone&client_secret=x",
+		"wrong method": "&client_id=signer&client_secret=x", "no secret": "&client_id=billing", "public": "&client_id=shop-web&client_secret=x",
+		"wrong key": asserted + g.assertion(strange, "signer", nil), "unknown by assertion": asserted + g.assertion(key, "nobody", nil),
+		"garbage": asserted + "x", "disabled by assertion": asserted + g.assertion(key, "gone", nil),
+	} {
+		a := g.do(rawRequest("/oauth/token", forOrders+form))
+		a.want(t, 401, "invalid_client")
+		headers := a.Header().Clone()
+		headers.Del("X-Request-Id")
+		told, err := json.Marshal([]any{a.Code, a.Body.String(), headers})
+		g.must(err)
+		if first == "" {
+			first = string(told)
+		}
+		if string(told) != first {
+			t.Errorf("%s: %s, others %s", name, told, first)
+		}
+	}
+}

@@ -25,7 +25,7 @@ type metadataOfClients struct {
 // their names in the metadata.
 var atCertificates = map[string]string{
 	"token_endpoint": tokenPath, "revocation_endpoint": revokePath, "introspection_endpoint": introspectPath,
-	"pushed_authorization_request_endpoint": pushPath, "userinfo_endpoint": api.UserinfoPath,
+	"device_authorization_endpoint": devicePath, "pushed_authorization_request_endpoint": pushPath, "userinfo_endpoint": api.UserinfoPath,
 }
 
 func (s *Surface) clientMetadata() metadataOfClients {

@@ -15,7 +15,7 @@ type metadataOfLogout struct {
 
 func logoutMetadata(issuer string, locales []string) metadataOfLogout {
 	return metadataOfLogout{
-		DeviceEndpoint: issuer + "/oauth/device", EndSessionEndpoint: issuer + "/oauth/logout",
+		DeviceEndpoint: issuer + devicePath, EndSessionEndpoint: issuer + "/oauth/logout",
 		FrontchannelLogout: true, FrontchannelSession: true, BackchannelLogout: true, BackchannelSession: true, Locales: locales,
 	}
 }

@@ -342,3 +342,26 @@ func TestUserinfoWantsTheProof(t *testing.T) {
 	}
 	good()
 }
+
+// A device proves its key when it begins: whoever reads its code can do nothing with it.
+func TestDeviceCodesAreBoundToTheKey(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	g.withDevice("tv", client.DeviceCode)
+	mine, other := generate(t, jose.ES256, ""), generate(t, jose.ES256, "")
+	r := rawRequest("/oauth/device", "client_id=tv&scope=orders%3Aread&resource=https%3A%2F%2Forders.example")
+	r.Header.Set("DPoP", g.proof(mine, map[string]any{"htu": issuer + "/oauth/device"}))
+	a := g.do(r)
+	a.want(t, 200, "")
+	s, _, err := g.sessions.Start(t.Context(), session.Login{UserID: ada().ID, AMR: []string{"pwd"}})
+	g.must(err)
+	_, err = g.grants.ClaimDevice(t.Context(), grant.DeviceClaim{Code: a.text("user_code"), Session: s})
+	g.must(err)
+	g.must(g.grants.AllowDevice(t.Context(), a.text("user_code"), s))
+	poll := proofRequest{form: "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&device_code=" + a.text("device_code")}
+	poll.headers = []string{g.proof(other, nil)}
+	g.prove("tv", poll).want(t, 400, "invalid_grant")
+	g.forward(10 * time.Second)
+	poll.headers = []string{g.proof(mine, nil)}
+	g.prove("tv", poll).want(t, 200, "")
+}

@@ -19,6 +19,7 @@ import (
 
 // The paths of endpoints that clients call.
 const (
+	devicePath     = "/oauth/device"
 	introspectPath = "/oauth/introspect"
 	pushPath       = "/oauth/par"
 	revokePath     = "/oauth/revoke"
@@ -31,7 +32,7 @@ var routes = []route{
 	{method: "GET", path: "/.well-known/jwks.json", public: (*Surface).jwks},
 	{method: "GET", path: "/.well-known/oauth-authorization-server", public: (*Surface).metadata},
 	{method: "GET", path: "/.well-known/openid-configuration", public: (*Surface).metadata},
-	{method: "POST", path: "/oauth/device", private: (*Surface).device, proves: true},
+	{method: "POST", path: devicePath, private: (*Surface).device, proves: true},
 	{method: "POST", path: introspectPath, private: (*Surface).introspect},
 	{method: "POST", path: pushPath, private: (*Surface).push, proves: true, browsers: true},
 	{method: "POST", path: revokePath, private: (*Surface).revoke, browsers: true},
@@ -82,8 +83,8 @@ type Keys interface {
 	MaxAge() time.Duration
 }
 
-// Config is what a Surface is made of. All fields are needed but those of
-// certificates and Locales.
+// Config is what a Surface is made of. All fields but Locales and those of
+// certificates are needed.
 type Config struct {
 	Issuer   string
 	Grants   Grants
