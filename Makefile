@@ -1,5 +1,5 @@
 # make help lists the targets. archtest checks that MODULES names every go.mod of the tree.
-MODULES := . verify verify/grpcauth verify/interop bench
+MODULES := . verify verify/grpcauth verify/interop clients bench
 
 GO        ?= go
 # What go test is given besides ./... ; without -race: make test TESTFLAGS=

@@ -41,7 +41,7 @@ var house = plan{
 	},
 
 	imports: []reservedImport{
-		{path: "net/http", homes: []string{"bench", "cmd", "examples", "internal/app", "internal/doctor", "internal/web", "verify"},
+		{path: "net/http", homes: []string{"bench", "clients", "cmd", "examples", "internal/app", "internal/doctor", "internal/web", "verify"},
 			reason: "packages that decide know no HTTP; doctor decides nothing: it asks what a browser asks"},
 		{path: "database/sql", homes: []string{"bench", "internal/store/sqlstore"},
 			reason: "only sqlstore speaks SQL; the peers that bench measures do too"},
@@ -51,11 +51,11 @@ var house = plan{
 
 	calls: []reservedCall{
 		{path: "time", names: []string{"Now", "Since", "Until"}, tests: true,
-			homes:  []string{"bench", "cmd", "examples", "internal/app", "verify"},
+			homes:  []string{"bench", "clients", "cmd", "examples", "internal/app", "verify"},
 			reason: "take a `now func() time.Time`, so that tests own the clock"},
 		{path: "os", names: []string{"Environ", "ExpandEnv", "Getenv", "LookupEnv"}, tests: true,
-			homes:  []string{"bench", "internal/config"},
-			reason: "settings come from the environment in one place; bench, a program of its own, reads BENCH"},
+			homes:  []string{"bench", "clients", "internal/config"},
+			reason: "settings come from the environment in one place; bench, a program of its own, reads BENCH, and tests of real clients start programs"},
 	},
 
 	// Modules whose only imports are their own packages and the standard library.
