@@ -9,13 +9,13 @@ replace (
 
 require (
 	github.com/coreos/go-oidc/v3 v3.21.0
-	github.com/zitadel/oidc/v3 v3.52.0
+	github.com/go-jose/go-jose/v4 v4.1.8
+	github.com/zitadel/oidc/v3 v3.51.17
 	golang.org/x/oauth2 v0.38.0
 )
 
 require (
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
-	github.com/go-jose/go-jose/v4 v4.1.9 // indirect
 	github.com/go-logr/logr v1.4.4 // indirect
 	github.com/go-logr/stdr v1.2.2 // indirect
 	github.com/google/uuid v1.6.0 // indirect
