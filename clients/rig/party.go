@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -214,17 +215,10 @@ func (p *Party) Get(address string, header http.Header) Answer {
 // Call asks an endpoint with an access token, with a proof when the party has a key.
 func (p *Party) Call(method, address, token string) Answer {
 	p.t.Helper()
-	header := http.Header{"Authorization": {"Bearer " + token}}
-	if p.Proof != nil {
-		header = http.Header{"Authorization": {"DPoP " + token}, "Dpop": {p.proof(method, address, token)}}
+	if p.Proof == nil {
+		return p.Send(method, address, "", http.Header{"Authorization": {"Bearer " + token}})
 	}
-	a := p.Send(method, address, "", header)
-	if p.Proof != nil && strings.Contains(a.Header.Get("WWW-Authenticate"), "use_dpop_nonce") {
-		p.nonce = a.Header.Get("DPoP-Nonce")
-		header.Set("DPoP", p.proof(method, address, token))
-		a = p.Send(method, address, "", header)
-	}
-	return a
+	return p.CallAs("DPoP", method, address, token)
 }
 
 // Send sends a request.
@@ -282,4 +276,27 @@ func (p *Party) Claims(text string) (header map[string]any, claims map[string]an
 		p.t.Fatal(err)
 	}
 	return header, claims
+}
+
+// CallAs is Call with a scheme spelled as given.
+func (p *Party) CallAs(scheme, method, address, token string) Answer {
+	p.t.Helper()
+	send := func() Answer {
+		return p.Send(method, address, "", http.Header{"Authorization": {scheme + " " + token}, "Dpop": {p.proof(method, address, token)}})
+	}
+	a := send()
+	if strings.Contains(a.Header.Get("WWW-Authenticate"), "use_dpop_nonce") {
+		p.nonce = a.Header.Get("DPoP-Nonce")
+		a = send()
+	}
+	return a
+}
+
+// NewRSAKey makes an RSA key for an algorithm.
+func NewRSAKey(id, alg string) jose.JSONWebKey {
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return jose.JSONWebKey{Key: k, KeyID: id, Algorithm: alg, Use: "sig"}
 }
