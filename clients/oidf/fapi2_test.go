@@ -145,7 +145,7 @@ var fapiFlow = []module{
 		}
 	}},
 	{"user-rejects-authentication", func(f *flow) {
-		page := f.open(f.pushed())
+		page := f.open(f.pushed("prompt", "consent"))
 		page = f.person.Submit(page, f.party.Redirect, nil) // the password
 		page = f.person.Submit(page, f.party.Redirect, map[string]string{"decision": "deny"})
 		if page.Params.Get("error") != "access_denied" || page.Params.Get("state") != f.state || page.Params.Get("iss") != f.suite.issuer {
