@@ -1,5 +1,5 @@
 // Package grant decides who gets which token. Every path that mints a token
-// (login, swap, refresh, client credentials) passes one function,
+// (login, swap, code, device, refresh, client credentials, exchange) passes one function,
 // authorizeIssuance, over one state that was read in one snapshot together with
 // the log position the token will carry.
 //
