@@ -181,7 +181,7 @@ func TestThereAreNoDebugSurfaces(t *testing.T) {
 	t.Parallel()
 	r := besieged(t, 1)
 	v := r.visit(person(0))
-	for _, path := range []string{"/debug/pprof/", "/debug/vars", "/metrics", "/vars", "/swagger", "/.git/HEAD", "/.env", "/wafer.db", "/master.key", "/static/", "/static/..%2f..%2fmaster.key", "/static/../../master.key", "/api/v1", "/api", "/admin", "/oauth/authorize", "/server-status"} {
+	for _, path := range []string{"/debug/pprof/", "/debug/vars", "/metrics", "/vars", "/swagger", "/.git/HEAD", "/.env", "/wafer.db", "/master.key", "/static/", "/static/..%2f..%2fmaster.key", "/static/../../master.key", "/api/v1", "/api", "/admin", "/oauth/authorize/debug", "/server-status"} {
 		res, err := r.fire(get(path, v.in()))
 		if err != nil || res.StatusCode != http.StatusNotFound && res.StatusCode != http.StatusUnauthorized && res.StatusCode/100 != 3 || res.Header.Get("Server") != "" || res.Header.Get("X-Powered-By") != "" {
 			t.Errorf("%s: %v %d %v", path, err, res.StatusCode, res.Header)

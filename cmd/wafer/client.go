@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/wafer-auth/wafer/internal/web/manage"
 	"github.com/wafer-auth/wafer/verify/bound"
@@ -38,11 +39,13 @@ type clientAdd struct {
 	Logout      string   `name:"backchannel-logout-uri" help:"Where it is told that a session has ended." placeholder:"URI"`
 	BindNetwork string   `help:"What a credential is worth on another network: report, step-up or refuse. Default: as much." enum:",report,step-up,refuse" default:"" placeholder:"MODE"`
 	BindDevice  string   `help:"The same for another kind of device." enum:",report,step-up,refuse" default:"" placeholder:"MODE"`
+	oauthFlags
 }
 
 // Help is shown by wafer client add --help.
 func (clientAdd) Help() string {
-	return "Example:\n  wafer client add orders-api --grant client_credentials --api management=sessions:check --serves https://orders.example"
+	return "Examples:\n  wafer client add orders-api --grant client_credentials --api management=sessions:check --serves https://orders.example\n" +
+		"  wafer client add billing --grant client_credentials --oauth token_endpoint_auth_method=private_key_jwt --jwks-file billing.jwks"
 }
 
 // Run adds the client.
@@ -55,6 +58,9 @@ func (c *clientAdd) Run(e *env) error {
 		ID: c.ID, Name: c.Name, Kind: c.Kind, FirstParty: c.FirstParty, RedirectURIs: c.RedirectURI, Origins: c.Origin,
 		Grants: c.Grant, APIs: apis, Serves: c.Serves, BackchannelLogoutURI: c.Logout,
 		Bind: bound.Policy{Network: bound.Mode(c.BindNetwork), Device: bound.Mode(c.BindDevice)},
+	}
+	if in.OAuth, err = c.object(); err != nil {
+		return err
 	}
 	if c.SecretFile != "" {
 		if in.Secret, err = secretFile(c.SecretFile); err != nil {
@@ -116,20 +122,36 @@ type clientEdit struct {
 	Serves      []string `help:"APIs it is the service of, instead of the present ones." placeholder:"ID"`
 	Logout      *string  `name:"backchannel-logout-uri" help:"Where it is told that a session has ended; empty: nowhere." placeholder:"URI"`
 	Bind        *string  `help:"What its new sessions are bound to instead, such as network=refuse,device=report; empty: nothing." placeholder:"WHAT"`
+	SecretFile  string   `help:"File with another secret." type:"existingfile" placeholder:"FILE"`
+	EndTokens   bool     `help:"Take back everything it was given too: somebody else has the old secret or key."`
 	Disable     bool     `help:"Give it nothing more; ends its grants." xor:"state"`
 	Enable      bool     `help:"Let it work again." xor:"state"`
+	oauthFlags
 }
 
 // Help is shown by wafer client edit --help.
 func (clientEdit) Help() string {
-	return "A list that is given replaces the present one; an empty value empties it: --origin ''.\n\nExample:\n  wafer client edit shop-web --origin https://shop.example --origin https://www.shop.example"
+	return "A list that is given replaces the present one; an empty value empties it: --origin ''.\n\nExamples:\n" +
+		"  wafer client edit shop-web --origin https://shop.example --origin https://www.shop.example\n" +
+		"  wafer client edit shop-web --post-logout-uri https://shop.example/bye --oauth logo_uri=https://shop.example/logo.png"
 }
 
 // Run changes the client.
 func (c *clientEdit) Run(e *env) error {
 	in := manage.ClientEdit{
 		Name: c.Name, FirstParty: c.FirstParty, RedirectURIs: given(c.RedirectURI), Origins: given(c.Origin), Grants: given(c.Grant),
-		Serves: given(c.Serves), BackchannelLogoutURI: c.Logout, Disabled: state(c.Disable, c.Enable),
+		Serves: given(c.Serves), BackchannelLogoutURI: c.Logout, EndTokens: c.EndTokens, Disabled: state(c.Disable, c.Enable),
+	}
+	var err error
+	if in.OAuth, err = c.object(); err != nil {
+		return err
+	}
+	if c.SecretFile != "" {
+		secret, err := secretFile(c.SecretFile)
+		if err != nil {
+			return err
+		}
+		in.Secret = &secret
 	}
 	if len(c.API) > 0 {
 		apis, err := scopesByAPI(c.API)
@@ -219,23 +241,32 @@ func (c *clientRemove) Run(e *env) error {
 }
 
 type clientSecret struct {
-	ID     string `arg:"" help:"The client_id."`
-	Stolen bool   `help:"Somebody else has the old one: take back everything the client was given too."`
+	ID      string        `arg:"" help:"The client_id."`
+	Overlap time.Duration `help:"How long the old one works beside the new one, at most 720h. Default: it stops at once." placeholder:"TIME" xor:"old"`
+	Stolen  bool          `help:"Somebody else has the old one: take back everything the client was given too." xor:"old"`
 }
 
 // Help is shown by wafer client secret --help.
 func (clientSecret) Help() string {
-	return "Example:\n  wafer client secret orders-api --stolen"
+	return "Examples:\n  wafer client secret orders-api --overlap 24h\n  wafer client secret orders-api --stolen"
 }
 
 // Run gives the client a new secret.
 func (c *clientSecret) Run(e *env) error {
 	return e.with(func(m *manager) error {
+		in := manage.SecretRotation{Stolen: c.Stolen}
+		if c.Overlap != 0 {
+			in.Overlap = c.Overlap.String()
+		}
 		var out manage.ClientSecret
-		if err := m.call(http.MethodPost, "/clients/"+url.PathEscape(c.ID)+"/secret", manage.SecretRotation{Stolen: c.Stolen}, &out); err != nil {
+		if err := m.call(http.MethodPost, "/clients/"+url.PathEscape(c.ID)+"/secret", in, &out); err != nil {
 			return err
 		}
-		return e.show(out, func() { e.say("The secret of "+out.ID+", shown this once; the old one works no more:", out.Secret) })
+		old := "works no more"
+		if out.OldSecretUntil != nil {
+			old = "works until " + when(*out.OldSecretUntil)
+		}
+		return e.show(out, func() { e.say("The secret of "+out.ID+", shown this once; the old one "+old+":", out.Secret) })
 	})
 }
 
@@ -256,11 +287,19 @@ func (c *clientShow) Run(e *env) error {
 			return err
 		}
 		return e.show(out, func() {
-			e.table([]string{"ID", out.ID}, [][]string{
+			e.table([]string{"ID", out.ID}, append([][]string{
 				{"NAME", orDash(out.Name)}, {"KIND", out.Kind}, {"FIRST PARTY", yesNo(out.FirstParty)}, {"GRANTS", orDash(strings.Join(out.Grants, ","))},
 				{"APIS", scopesText(out.APIs)}, {"SERVES", orDash(strings.Join(out.Serves, " "))}, {"REDIRECT URIS", orDash(strings.Join(out.RedirectURIs, " "))},
 				{"ORIGINS", orDash(strings.Join(out.Origins, " "))}, {"LOGOUT URI", orDash(out.BackchannelLogoutURI)}, {"DISABLED", yesNo(out.Disabled)},
-			})
+			}, slices.Concat(oldSecretRow(out), memberRows("oauth.", out.OAuth))...))
 		})
 	})
+}
+
+// oldSecretRow is there while two secrets work.
+func oldSecretRow(c manage.Client) [][]string {
+	if c.OldSecretUntil == nil {
+		return nil
+	}
+	return [][]string{{"OLD SECRET", "works until " + when(*c.OldSecretUntil)}}
 }

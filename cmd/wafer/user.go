@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/wafer-auth/wafer/internal/account"
 	"github.com/wafer-auth/wafer/internal/web/manage"
 )
 
@@ -26,18 +27,23 @@ type userAdd struct {
 	PasswordStdin bool     `help:"Read the password from standard input, one line."`
 	PasswordHash  string   `help:"Imported hash: Argon2, bcrypt, PBKDF2 or scrypt." placeholder:"HASH"`
 	Disabled      bool     `help:"Add the account without letting it in."`
+	Profile       []string `help:"What applications may be told of the person, such as email=ada@example.com; may be repeated." sep:"none" placeholder:"CLAIM=VALUE"`
 }
 
 // Help is shown by wafer user add --help.
 func (userAdd) Help() string {
-	return "Examples:\n  wafer user add ada@example.com --role admin\n  echo 'a long passphrase' | wafer user add bob@example.com --password-stdin"
+	return "Examples:\n  wafer user add ada@example.com --role admin\n  echo 'a long passphrase' | wafer user add bob@example.com --password-stdin --profile given_name=Bob"
 }
 
 // Run adds the user.
 func (c *userAdd) Run(e *env) error {
 	in := manage.NewUser{Login: c.Login, Name: c.Name, Roles: c.Role, PasswordHash: c.PasswordHash, Disabled: c.Disabled}
+	claims, err := members[account.Profile](c.Profile)
+	if err != nil {
+		return fmt.Errorf("--profile %w", err)
+	}
+	in.Profile = object(claims)
 	if in.PasswordHash == "" {
-		var err error
 		if in.Password, err = e.newPassword(c.PasswordStdin); err != nil {
 			return err
 		}
@@ -57,18 +63,24 @@ type userEdit struct {
 	Name    *string  `help:"New name."`
 	Role    []string `help:"Roles instead of the present ones; may be repeated." xor:"roles" placeholder:"ID"`
 	NoRoles bool     `help:"Take every role away." xor:"roles"`
+	Profile []string `help:"What applications may be told of the person; an empty value takes it away; may be repeated." sep:"none" placeholder:"CLAIM=VALUE"`
 	Disable bool     `help:"Let the account in no more; ends all sessions." xor:"state"`
 	Enable  bool     `help:"Let the account in again." xor:"state"`
 }
 
 // Help is shown by wafer user edit --help.
 func (userEdit) Help() string {
-	return "Examples:\n  wafer user edit ada@example.com --role clerk --role admin\n  wafer user edit bob@example.com --disable"
+	return "Examples:\n  wafer user edit ada@example.com --role clerk --role admin\n  wafer user edit ada@example.com --profile email=ada@example.com --profile email_verified=true\n  wafer user edit bob@example.com --disable"
 }
 
 // Run changes the user.
 func (c *userEdit) Run(e *env) error {
 	in := manage.UserEdit{Login: c.Login, Name: c.Name, Roles: given(c.Role), Disabled: state(c.Disable, c.Enable)}
+	claims, err := members[account.Profile](c.Profile)
+	if err != nil {
+		return fmt.Errorf("--profile %w", err)
+	}
+	in.Profile = object(claims)
 	if c.NoRoles {
 		in.Roles = &[]string{}
 	}
@@ -195,10 +207,10 @@ func (c *userShow) Run(e *env) error {
 			return err
 		}
 		return e.show(u, func() {
-			e.table([]string{"ID", u.ID}, [][]string{
+			e.table([]string{"ID", u.ID}, append([][]string{
 				{"LOGIN", u.Login}, {"NAME", orDash(u.Name)}, {"ROLES", orDash(strings.Join(u.Roles, ","))}, {"DISABLED", yesNo(u.Disabled)},
 				{"PASSWORD", yesNo(u.HasPassword)}, {"ADDED", when(u.CreatedAt)}, {"CHANGED", when(u.UpdatedAt)},
-			})
+			}, memberRows("profile.", u.Profile)...))
 		})
 	})
 }

@@ -28,6 +28,7 @@ type Store interface {
 	SetupStore
 	Log
 	Counters
+	Consents
 }
 
 // Log takes what comes with no change of a register.

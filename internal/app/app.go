@@ -139,7 +139,8 @@ func (a *App) services() error {
 	a.grants = grant.New(grant.Config{
 		Store: a.store, Log: a.store, Sessions: a.sessions, Keys: a.ring, Refresh: token.NewRefreshKey(a.root.Derive("refresh tokens")), Statuses: a.lists,
 		Secrets: secrets, Issuer: a.config.Issuer, Now: a.now, Codes: token.NewCodeKey(a.root.Derive("authorization codes")), IssuerKey: a.issuerKey,
-		Devices: a.store, UserCodes: a.root.Derive("user codes"), Peers: a.outward.keys, Tickets: a.store,
+		Devices: a.store, UserCodes: a.root.Derive("user codes"), Users: a.store,
+		Peers: a.outward.keys, Tickets: a.store,
 	})
 	a.requests = authorize.New(authorize.Config{
 		Issuer: a.config.Issuer, Clients: a.store, APIs: a.store, Grants: a.grants, Tickets: a.store, Consents: a.store,

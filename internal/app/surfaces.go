@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/config"
+	"github.com/wafer-auth/wafer/internal/logout"
 	webfeed "github.com/wafer-auth/wafer/internal/web/feed"
 	"github.com/wafer-auth/wafer/internal/web/manage"
 	"github.com/wafer-auth/wafer/internal/web/middleware"
@@ -27,7 +28,8 @@ func (a *App) surfaces(o Options) error {
 		Keys: a.ring, Sessions: a.sessions, Setup: a.admin, Moves: moves{a.store}, Logs: a.store, Messages: a.store, Feed: a.hub, Now: a.now, Log: a.log,
 	})
 	ui, err := pages.New(pages.Config{
-		Issuer: a.config.Issuer, SignIn: a.signin, Sessions: a.sessions, Accounts: a.admin, Authorize: a.requests, Devices: a.grants, Forms: a.root.Derive("forms"),
+		Issuer: a.config.Issuer, SignIn: a.signin, Sessions: a.sessions, Accounts: a.admin, Authorize: a.requests, Devices: a.grants, Hints: a.grants,
+		Front: logout.Front{Issuer: a.config.Issuer, Sessions: a.sessions, Log: a.store, Clients: a.store}, Forms: a.root.Derive("forms"),
 		Now: a.now, Log: a.log, Links: links(o.Links), Setup: func() bool { return a.bootstrap != "" },
 	})
 	if err != nil {

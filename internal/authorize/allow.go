@@ -3,7 +3,6 @@ package authorize
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/wafer-auth/wafer/internal/audit"
 	"github.com/wafer-auth/wafer/internal/client"
@@ -23,6 +22,10 @@ func (s *Service) Allow(ctx context.Context, text string, w Who) (Answer, error)
 	c, err := s.still(ctx, st.Request)
 	if err != nil {
 		return Answer{}, err
+	}
+	if _, err := s.Grants.Preview(ctx, st.Request, *w.Session); err != nil {
+		d, err := s.give(ctx, st.Request, ended(err)) // nothing is remembered of who is no longer there
+		return d.Answer, err
 	}
 	if err := s.remember(ctx, c, st, *w.Session); err != nil {
 		return Answer{}, err
@@ -57,7 +60,7 @@ func (s *Service) decided(text string, w Who) (step, error) {
 // remember keeps the consent. It is kept for clients that ask every time too, so that
 // people see whom they allowed what, and can take it back.
 func (s *Service) remember(ctx context.Context, c client.Client, st step, sess session.Session) error {
-	now, scopes := s.now(), slices.Sorted(slices.Values(st.Scopes))
+	now, scopes := s.now(), asked(st.Request, st.Scopes)
 	done, err := s.Consents.GiveConsent(ctx, consent.Consent{
 		UserID: sess.UserID, ClientID: c.ID, APIID: st.Request.APIID, Scopes: scopes, GivenAt: now, UpdatedAt: now,
 	}, revoke.Effects{Audit: []audit.Event{{

@@ -49,7 +49,7 @@ func (s *Service) check(ctx context.Context, c client.Client, in Params, r oidc.
 		}
 	}
 	var err error
-	if r.APIID, err = s.target(ctx, c, in, r.Scopes); err != nil {
+	if r.APIID, err = s.target(ctx, c, in, r); err != nil {
 		return r, err
 	}
 	return s.readHint(ctx, c, in, r)

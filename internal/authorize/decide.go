@@ -60,7 +60,8 @@ func (s *Service) Decide(ctx context.Context, r oidc.Request, w Who) (Decision, 
 	if err != nil {
 		return s.give(ctx, r, err)
 	}
-	ask, err := s.mustAsk(ctx, c, r, consentFor{w.Session.UserID, scopes})
+	shown := asked(r, scopes)
+	ask, err := s.mustAsk(ctx, c, r, consentFor{w.Session.UserID, shown})
 	switch {
 	case err != nil:
 		return Decision{}, err
@@ -69,7 +70,7 @@ func (s *Service) Decide(ctx context.Context, r oidc.Request, w Who) (Decision, 
 	case r.Asks(promptNone):
 		return s.give(ctx, r, refuse(oidc.ConsentRequired, "The person must be asked first."))
 	}
-	return s.ask(ctx, step{Request: r, Scopes: scopes}, Decision{Next: Consent, Client: c, Scopes: scopes}, w)
+	return s.ask(ctx, step{Request: r, Scopes: scopes}, Decision{Next: Consent, Client: c, Scopes: shown}, w)
 }
 
 // ask fills in what the consent page needs.
@@ -96,6 +97,14 @@ func (s *Service) still(ctx context.Context, r oidc.Request) (client.Client, err
 func gone(err error) bool {
 	var why *oidc.Error
 	return errors.Is(err, session.ErrGone) || errors.As(err, &why) && why.Code == oidc.InvalidGrant
+}
+
+// ended says to a client that the session is no longer there, if err says so to us.
+func ended(err error) error {
+	if gone(err) {
+		return refuse(oidc.LoginRequired, "The session has ended.")
+	}
+	return err
 }
 
 // again is for a session that ended since it was looked up.
@@ -198,11 +207,8 @@ func (s *Service) code(ctx context.Context, r oidc.Request, sess session.Session
 		return Decision{}, err
 	}
 	text, err := s.Grants.OpenCode(ctx, r, sess, scopes)
-	if gone(err) {
-		err = refuse(oidc.LoginRequired, "The session has ended.")
-	}
 	var why *oidc.Error
-	if errors.As(err, &why) {
+	if errors.As(ended(err), &why) {
 		return Decision{Next: Done, Answer: s.refusal(r, why)}, nil
 	}
 	if err != nil {

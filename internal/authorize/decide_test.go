@@ -2,13 +2,14 @@ package authorize_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/authorize"
+	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/keyring"
 	"github.com/wafer-auth/wafer/internal/oidc"
 	"github.com/wafer-auth/wafer/internal/revoke"
@@ -285,6 +286,38 @@ func TestConsentIsAskedOncePerScope(t *testing.T) {
 	}
 }
 
+// The claims parameter asks for as much as a scope does, and is asked about alike.
+func TestClaimsAreConsentedToLikeScopes(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	w := h.signIn(h.ada)
+	h.allowed(h.fine(ask("scope", "openid")), w)
+	if a := h.answered(h.fine(ask("scope", "openid")), w); value(a, "code") == "" {
+		t.Errorf("allowed: %v", a.Fields)
+	}
+	for _, claims := range []string{`{"userinfo":{"email":null}}`, `{"id_token":{"email_verified":{"essential":true}}}`} {
+		p := ask("scope", "openid", "claims", claims)
+		d := h.decide(h.fine(p), w)
+		if d.Next != authorize.Consent || strings.Join(d.Scopes, " ") != "email openid" {
+			t.Errorf("%s: %+v", claims, d)
+		}
+		p["prompt"] = []string{"none"}
+		refused(t, claims, h.answered(h.fine(p), w), oidc.ConsentRequired)
+	}
+	p := ask("scope", "openid", "claims", `{"userinfo":{"email":null}}`)
+	tokens, err := h.tokens("rp1", h.allowed(h.fine(p), w))
+	if err != nil || tokens.Scope != "openid" {
+		t.Errorf("tokens %+v %v", tokens, err)
+	}
+	if a := h.answered(h.fine(p), w); value(a, "code") == "" {
+		t.Errorf("the second time: %v", a.Fields)
+	}
+	h.change("rp1", func(c *client.Client) { c.APIs[api.Userinfo] = []string{"openid"} })
+	_, err = h.read(p)
+	told(t, "a client that may only know who it is", err, oidc.InvalidScope)
+	h.fine(ask("scope", "openid"))
+}
+
 func TestAUTHZ022NobodyIsApprovedUnseenWhoCouldBeAnybody(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -322,8 +355,11 @@ func TestWhatEndedMeanwhileGetsNoCode(t *testing.T) {
 	d := h.decide(h.fine(ask()), w)
 	_, err := h.sessions.End(t.Context(), session.EndOne{ID: w.Session.ID, Reason: "logout"})
 	must(t, err)
-	if a, err := h.Allow(t.Context(), d.Step, w); err == nil && value(a, "code") != "" {
-		t.Errorf("a code for an ended session: %v", a.Fields)
+	a, err := h.Allow(t.Context(), d.Step, w)
+	must(t, err)
+	refused(t, "ended session", a, oidc.LoginRequired)
+	if given, err := h.store.ConsentsOf(t.Context(), h.ada.ID); err != nil || len(given) != 0 {
+		t.Errorf("consent of an ended session: %v %v", given, err)
 	}
 	if d := h.decide(h.fine(ask()), w); d.Next != authorize.SignIn {
 		t.Errorf("ended session: %+v", d)
@@ -332,22 +368,16 @@ func TestWhatEndedMeanwhileGetsNoCode(t *testing.T) {
 
 	w = h.signIn(h.ada)
 	d = h.decide(h.fine(ask()), w)
-	c := h.client("rp1")
-	c.Disabled = true
-	_, err = h.store.ChangeClient(t.Context(), c, revoke.Effects{})
-	must(t, err)
+	h.change("rp1", func(c *client.Client) { c.Disabled = true })
 	_, err = h.Allow(t.Context(), d.Step, w)
 	shown(t, "disabled client", err)
-	c = h.client("rp1")
-	c.Disabled, c.RedirectURIs = false, []string{"https://rp1.test/new"}
-	_, err = h.store.ChangeClient(t.Context(), c, revoke.Effects{})
-	must(t, err)
+	h.change("rp1", func(c *client.Client) { c.Disabled, c.RedirectURIs = false, []string{"https://rp1.test/new"} })
 	_, err = h.Deny(t.Context(), d.Step, w)
 	shown(t, "redirect URI taken from the client", err)
-	var told *authorize.Refused
-	if errors.As(err, &told) {
-		t.Error("sent to where the client no longer is")
-	}
+	h.change("rp1", func(c *client.Client) { c.RedirectURIs = []string{back} })
+	a, err = h.Deny(t.Context(), d.Step, w)
+	must(t, err)
+	refused(t, "as it was", a, oidc.AccessDenied)
 }
 
 func TestPeopleWithoutAnyOfTheScopesAreToldSo(t *testing.T) {

@@ -15,8 +15,9 @@ import (
 
 // target finds the API that a request is for: the one it names (RFC 8707), else the
 // only one that has all the scopes. Who a person is needs no other API.
-func (s *Service) target(ctx context.Context, c client.Client, in Params, scopes []string) (string, error) {
-	if err := mayIdentify(c, scopes); err != nil {
+func (s *Service) target(ctx context.Context, c client.Client, in Params, r oidc.Request) (string, error) {
+	scopes := r.Scopes
+	if err := mayIdentify(c, asked(r, scopes)); err != nil {
 		return "", err
 	}
 	identity, ofAPI := oidc.SplitScopes(scopes)
@@ -86,6 +87,14 @@ func covers(c client.Client, a api.API, scopes []string) bool {
 
 func allows(list []string, scope string) bool {
 	return slices.Contains(list, scope) || slices.Contains(list, role.All)
+}
+
+// asked are the scopes that a person allows when a request gives scopes: a claim that
+// is asked for by name is as much as the scope it belongs to.
+func asked(r oidc.Request, scopes []string) []string {
+	all := slices.Concat(scopes, r.Claims.Scopes())
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // mayIdentify holds a client to the identity scopes it lists, if it lists any.

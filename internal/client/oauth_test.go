@@ -126,6 +126,7 @@ func TestClientsProveThemselvesByOneMethod(t *testing.T) {
 		{"certificate of no IP address", all(tls, oauth(func(o *client.OAuth) { o.TLSSANIP = "10.0.0.256" })), all(tls, oauth(func(o *client.OAuth) { o.TLSSANIP = "2001:db8::1" })), "no IP address"},
 		{"certificate of no e-mail address", all(tls, oauth(func(o *client.OAuth) { o.TLSSANEmail = "billing" })), all(tls, oauth(func(o *client.OAuth) { o.TLSSANEmail = "billing@shop.example" })), "no address"},
 		{"certificate of a relative URI", all(tls, oauth(func(o *client.OAuth) { o.TLSSANURI = "billing" })), all(tls, oauth(func(o *client.OAuth) { o.TLSSANURI = "spiffe://shop.example/billing" })), "no absolute URI"},
+		{"certificate of no distinguished name", all(tls, oauth(func(o *client.OAuth) { o.TLSSubjectDN = "billing" })), all(tls, dn), "tls_client_auth_subject_dn"},
 		{"certificate of an endless name", all(tls, oauth(func(o *client.OAuth) { o.TLSSubjectDN = "CN=" + strings.Repeat("a", 1000) })), all(tls, dn), "longer than 1000 bytes"},
 		{"name of a certificate beside a secret", dn, all(tls, dn), "are for token_endpoint_auth_method tls_client_auth"},
 	})

@@ -31,6 +31,13 @@ func (c Client) MaySend(uri string) bool {
 	})
 }
 
+// ReturnsAfterLogout reports whether a browser may be sent to uri when the client has
+// asked for a logout: registered for it, byte for byte (OpenID Connect RP-Initiated
+// Logout 1.0 section 3). A disabled client gets nobody back.
+func (c Client) ReturnsAfterLogout(uri string) bool {
+	return !c.Disabled && slices.Contains(c.OAuth.PostLogoutRedirectURIs, uri)
+}
+
 // Returns reports whether a browser may be sent to target after a login or a
 // logout: a redirect URI, as MaySend has it, or, for a first-party client, any
 // address in one of its origins. Origins are compared byte for byte, so target

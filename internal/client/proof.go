@@ -73,6 +73,11 @@ func (c Client) checkNames() error {
 	case !isText(names[0], 1000):
 		return invalid(c.ID, "the name of its certificate is longer than 1000 bytes or holds control characters")
 	}
+	if o.TLSSubjectDN != "" {
+		if err := CheckDN(o.TLSSubjectDN); err != nil {
+			return invalid(c.ID, "tls_client_auth_subject_dn: "+err.Error())
+		}
+	}
 	switch {
 	case o.TLSSubjectDN != "" && CheckDN(o.TLSSubjectDN) != nil:
 		return invalid(c.ID, "tls_client_auth_subject_dn is no distinguished name as RFC 4514 writes it, such as CN=billing,O=Example")

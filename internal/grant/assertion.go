@@ -134,6 +134,7 @@ func verifiedBy(m *jose.Message, keys []*jose.Key) []byte {
 // assertion is the claims of a client assertion.
 type assertion struct {
 	issuer, subject, id        string
+	clientID                   string // client_id: for whom an assertion grant was made
 	audience                   []string
 	inArray                    bool
 	expires, notBefore, issued time.Time
@@ -154,6 +155,8 @@ func readAssertion(payload []byte) (a assertion, err error) {
 			a.subject, err = jose.String(m.Value)
 		case "jti":
 			a.id, err = jose.String(m.Value)
+		case "client_id":
+			a.clientID, err = jose.String(m.Value)
 		case "aud":
 			a.inArray = len(m.Value) > 0 && m.Value[0] == '['
 			a.audience, err = jose.StringOrArray(m.Value)

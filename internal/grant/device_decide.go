@@ -2,6 +2,7 @@ package grant
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -61,23 +62,32 @@ func (s *Service) ClaimDevice(ctx context.Context, in DeviceClaim) (DeviceReques
 	if wait > 0 {
 		return DeviceRequest{}, errGuessing.Retry(wait)
 	}
+	out, err := s.claim(ctx, code, in.Session.ID)
+	if errors.Is(err, errUserCode) {
+		return DeviceRequest{}, err
+	}
+	if err := s.Devices.Refund(ctx, []string{rules[0].Key}, keysOf(rules[1:])); err != nil {
+		return DeviceRequest{}, fmt.Errorf("give back attempt: %w", err)
+	}
+	return out, err
+}
+
+// claim ties a device to a session, unless it is another's.
+func (s *Service) claim(ctx context.Context, code, sessionID string) (DeviceRequest, error) {
 	for range deviceTries {
 		t, d, err := s.deviceOf(ctx, code)
 		if err != nil {
 			return DeviceRequest{}, err
 		}
-		mine := d.Step == deviceClaimed && d.SessionID == in.Session.ID
+		mine := d.Step == deviceClaimed && d.SessionID == sessionID
 		if d.Step != devicePending && !mine {
 			return DeviceRequest{}, errUserCode
 		}
-		if err := s.Devices.Refund(ctx, []string{rules[0].Key}, keysOf(rules[1:])); err != nil {
-			return DeviceRequest{}, fmt.Errorf("give back attempt: %w", err)
-		}
-		st, scopes, err := s.deviceGate(ctx, d, in.Session.ID)
+		st, scopes, err := s.deviceGate(ctx, d, sessionID)
 		if err != nil {
 			return DeviceRequest{}, err
 		}
-		d.Step, d.UserID, d.SessionID, d.Scopes = deviceClaimed, st.User.ID, in.Session.ID, scopes
+		d.Step, d.UserID, d.SessionID, d.Scopes = deviceClaimed, st.User.ID, sessionID, scopes
 		done, err := s.writeDevice(ctx, t, d, revoke.Effects{})
 		if err != nil {
 			return DeviceRequest{}, err

@@ -89,7 +89,7 @@ func houseOn(t *testing.T, in store.Store) *house {
 		Store: h.store, Log: h.store, Sessions: h.sessions, Keys: h.ring, Refresh: token.NewRefreshKey(root.Derive("refresh")),
 		Secrets: secrets, Issuer: issuer, Now: h.clock.now, Jitter: func(time.Duration) time.Duration { return 0 },
 		Codes: token.NewCodeKey(root.Derive("codes")), IssuerKey: h.issuerKey, Devices: h.store, UserCodes: root.Derive("user codes"),
-		Peers: peerkeys.New(peerkeys.Config{Now: h.clock.now, Log: slog.New(slog.DiscardHandler), Fetch: h.fetch}), Tickets: h.store,
+		Peers: peerkeys.New(peerkeys.Config{Now: h.clock.now, Log: slog.New(slog.DiscardHandler), Fetch: h.fetch}), Tickets: h.store, Users: h.store,
 	})
 	h.furnish(secrets)
 	return h

@@ -57,6 +57,8 @@ type Config struct {
 	Statuses Statuses
 	// Codes makes and reads authorization codes. Without it there are none.
 	Codes token.CodeKey
+	// Users finds whom an assertion is about. Without it no assertion gives a token.
+	Users Users
 	// Peers has the keys of clients. Without it no client proves itself by one.
 	Peers PeerKeys
 	// Tickets remembers the ids of assertions and proofs. Without it none is taken.

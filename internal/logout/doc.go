@@ -5,5 +5,8 @@
 // it is sent, since such a token is good for minutes and a message is tried for a
 // day.
 //
+// Front tells them through the browser besides (Front-Channel Logout 1.0), when the
+// session ends there.
+//
 // What ends a single grant or token is not told: the session lives on.
 package logout

@@ -42,6 +42,22 @@ type Claims struct {
 	Sub string   `json:"sub,omitempty"`
 }
 
+// Scopes lists the identity scopes that the claims asked for by name belong to,
+// sorted: whoever allows those claims allows as much.
+func (c *Claims) Scopes() []string {
+	if c == nil {
+		return nil
+	}
+	var scopes []string
+	for scope, names := range ofScope {
+		if slices.ContainsFunc(names, func(n string) bool { return slices.Contains(c.IDToken, n) || slices.Contains(c.Userinfo, n) }) {
+			scopes = append(scopes, scope)
+		}
+	}
+	slices.Sort(scopes)
+	return scopes
+}
+
 // maxClaims is how long a claims parameter may be.
 const maxClaims = 4096
 

@@ -44,6 +44,13 @@ type Request struct {
 	Pushed opaque.Digest `json:"pushed,omitzero"`
 }
 
+// Suits reports whether a request is content with a user: it names nobody else, and
+// does not want the person to choose.
+func (r Request) Suits(userID string) bool {
+	other := r.HintSub != "" && r.HintSub != userID || r.Claims != nil && r.Claims.Sub != "" && r.Claims.Sub != userID
+	return !other && !r.Asks("select_account")
+}
+
 // Has reports whether a scope was asked for.
 func (r Request) Has(scope string) bool {
 	for _, s := range r.Scopes {

@@ -24,17 +24,24 @@ type EndOne struct {
 // End ends one session and all that hangs from it. It reports whether there was
 // such a session of that owner; one that is past a limit counts.
 func (k *Keeper) End(ctx context.Context, e EndOne) (bool, error) {
+	_, found, err := k.EndAt(ctx, e)
+	return found, err
+}
+
+// EndAt is End, and returns the position of the entry that did.
+func (k *Keeper) EndAt(ctx context.Context, e EndOne) (seq int64, found bool, err error) {
 	s, found, err := k.store.SessionByID(ctx, e.ID)
 	if err != nil {
-		return false, fmt.Errorf("end session: %w", err)
+		return 0, false, fmt.Errorf("end session: %w", err)
 	}
 	if !found || e.UserID != "" && s.UserID != e.UserID {
-		return false, nil
+		return 0, false, nil
 	}
-	if _, err := k.ender.Record(ctx, k.ending([]Session{s}, e.Actor, e.Reason)); err != nil {
-		return false, fmt.Errorf("end session: %w", err)
+	seq, err = k.ender.Record(ctx, k.ending([]Session{s}, e.Actor, e.Reason))
+	if err != nil {
+		return 0, false, fmt.Errorf("end session: %w", err)
 	}
-	return true, nil
+	return seq, true, nil
 }
 
 // EndAll ends every session of a user. It returns the position of the entry

@@ -66,6 +66,9 @@ type Login struct {
 	Seen     bound.Seen   // where they are: the address and user agent are kept, the latter clipped
 	Bind     bound.Policy // the client's: what the session is bound to, as seen
 	Replaces string       // sid of the session in the same browser: it ends in the same transaction
+	// Most is the longest the session may live, when it is not to live as long as the
+	// limits let it; zero for that.
+	Most time.Duration
 	// Guard refuses the session when what proved the person was taken back
 	// between then and now. nil when nothing was checked beforehand.
 	Guard *revoke.Guard
@@ -79,7 +82,7 @@ func (k *Keeper) Start(ctx context.Context, l Login) (Session, string, error) {
 	s := Session{
 		ID: opaque.ID(opaque.SessionID, now), Secret: opaque.Hash(secret), UserID: l.UserID, ClientID: l.ClientID,
 		CreatedAt: now, AuthTime: now, AMR: slices.Clone(l.AMR), SeenAt: now,
-		ExpiresAt: now.Add(k.limits.Absolute), Agent: audit.Clip(strings.ToValidUTF8(l.Seen.Agent, "?")),
+		ExpiresAt: now.Add(k.absolute(l)), Agent: audit.Clip(strings.ToValidUTF8(l.Seen.Agent, "?")),
 	}
 	if l.Seen.Address.IsValid() {
 		s.Address = l.Seen.Address.String()
@@ -104,6 +107,13 @@ func (k *Keeper) Start(ctx context.Context, l Login) (Session, string, error) {
 		return Session{}, "", fmt.Errorf("start session: %w", err)
 	}
 	return s, secret, nil
+}
+
+func (k *Keeper) absolute(l Login) time.Duration {
+	if l.Most > 0 {
+		return min(l.Most, k.limits.Absolute)
+	}
+	return k.limits.Absolute
 }
 
 func event(s Session, now time.Time, action, actor string) audit.Event {

@@ -9,12 +9,14 @@ import (
 	"github.com/wafer-auth/wafer/internal/account"
 	"github.com/wafer-auth/wafer/internal/audit"
 	"github.com/wafer-auth/wafer/internal/client"
+	"github.com/wafer-auth/wafer/internal/consent"
 	"github.com/wafer-auth/wafer/internal/fault"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/session"
 	"github.com/wafer-auth/wafer/internal/store/split"
+	"github.com/wafer-auth/wafer/internal/ticket"
 )
 
 var errBroken = errors.New("disk on fire")
@@ -168,6 +170,23 @@ func TestEntriesOutliveTheSessionsTheyMayCover(t *testing.T) {
 	} {
 		must(t, do())
 		check(s, what, raised)
+	}
+	made := ticket.Ticket{Kind: ticket.Device, Key: opaque.Hash("t"), ExpiresAt: long}
+	for _, step := range []struct {
+		what string
+		do   func() (bool, error)
+	}{
+		{"GiveConsent", func() (bool, error) {
+			return s.GiveConsent(ctx, consent.Consent{UserID: "ada", ClientID: "web", APIID: "a"}, all)
+		}},
+		{"WithdrawConsent", func() (bool, error) {
+			return s.WithdrawConsent(ctx, "ada", "web", func([]string) revoke.Effects { return all })
+		}},
+		{"AddTicket", func() (bool, error) { return s.AddTicket(ctx, made, all) }},
+		{"ChangeTicket", func() (bool, error) { made.Version = 1; return s.ChangeTicket(ctx, made, all) }},
+	} {
+		must(t, did(step.do()))
+		check(s, step.what, raised)
 	}
 	if all.Revoke[0].KeepUntil != short {
 		t.Error("the caller's entries were changed")

@@ -8,10 +8,12 @@ import (
 	"github.com/wafer-auth/wafer/internal/account"
 	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/client"
+	"github.com/wafer-auth/wafer/internal/consent"
 	"github.com/wafer-auth/wafer/internal/keyring"
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/role"
+	"github.com/wafer-auth/wafer/internal/ticket"
 )
 
 // keep makes entries outlive every session they may have to cover: a home may
@@ -115,4 +117,24 @@ func (s *Store) ChangeKeys(ctx context.Context, add []keyring.Record, moves []ke
 // MarkRead implements keyring.Store.
 func (s *Store) MarkRead(ctx context.Context, kid string, at time.Time, fx revoke.Effects) (bool, error) {
 	return s.Truth.MarkRead(ctx, kid, at, s.keep(fx))
+}
+
+// GiveConsent implements consent.Store.
+func (s *Store) GiveConsent(ctx context.Context, c consent.Consent, fx revoke.Effects) (bool, error) {
+	return s.Truth.GiveConsent(ctx, c, s.keep(fx))
+}
+
+// WithdrawConsent implements consent.Store.
+func (s *Store) WithdrawConsent(ctx context.Context, userID, clientID string, make func(grantIDs []string) revoke.Effects) (bool, error) {
+	return s.Truth.WithdrawConsent(ctx, userID, clientID, func(ids []string) revoke.Effects { return s.keep(make(ids)) })
+}
+
+// AddTicket implements ticket.Store.
+func (s *Store) AddTicket(ctx context.Context, t ticket.Ticket, fx revoke.Effects) (bool, error) {
+	return s.Truth.AddTicket(ctx, t, s.keep(fx))
+}
+
+// ChangeTicket implements ticket.Store.
+func (s *Store) ChangeTicket(ctx context.Context, next ticket.Ticket, fx revoke.Effects) (bool, error) {
+	return s.Truth.ChangeTicket(ctx, next, s.keep(fx))
 }

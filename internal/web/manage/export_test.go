@@ -14,3 +14,6 @@ func Routes() []Row {
 	}
 	return all
 }
+
+// Bodies is how many rows are described with an answer.
+var Bodies = len(bodies)

@@ -78,11 +78,20 @@ func (row route) describe() object {
 	problem := object{"description": "Refused.", "content": object{
 		"application/json": object{"schema": object{"$ref": "#/components/schemas/Error"}},
 	}}
-	return object{
+	done := object{"description": "Done."}
+	out := object{
 		"summary": row.summary, "operationId": row.operation(), "parameters": parameters,
 		"security":  []object{{"token": scopes}},
-		"responses": object{"2XX": object{"description": "Done."}, "4XX": problem, "5XX": problem},
+		"responses": object{"2XX": done, "4XX": problem, "5XX": problem},
 	}
+	b := bodies[row.method+" "+row.path]
+	if b.in != nil {
+		out["requestBody"] = object{"content": content(b.in)}
+	}
+	if b.out != nil {
+		done["content"] = content(b.out)
+	}
+	return out
 }
 
 // operation names a row: "patch_users_id".

@@ -50,8 +50,7 @@ func (s *Surface) document() *document {
 	body, err := json.Marshal(metadataOf{
 		Issuer: s.Issuer, TokenEndpoint: s.Issuer + tokenPath, JWKS: s.Issuer + "/.well-known/jwks.json", GrantTypes: grantNames(),
 		RevocationEndpoint: s.Issuer + revokePath, IntrospectionEndpoint: s.Issuer + introspectPath, StatusLists: s.Issuer + statuslist.Path,
-		metadataOfClients: s.clientMetadata(), metadataOfSignIn: signInMetadata(s.Issuer),
-		metadataOfLogout: logoutMetadata(s.Issuer, s.Locales),
+		metadataOfClients: s.clientMetadata(), metadataOfSignIn: signInMetadata(s.Issuer), metadataOfLogout: logoutMetadata(s.Issuer, s.Locales),
 	})
 	if err != nil {
 		panic(err) // strings always marshal

@@ -64,6 +64,7 @@ type Grants interface {
 	ClientCredentials(ctx context.Context, c client.Client, ask grant.Ask) (grant.Tokens, error)
 	Exchange(ctx context.Context, c client.Client, ask grant.CodeAsk) (grant.Tokens, error)
 	Refresh(ctx context.Context, c client.Client, ask grant.RefreshAsk) (grant.Tokens, error)
+	AssertionGrant(ctx context.Context, c client.Client, ask grant.AssertionAsk) (grant.Tokens, error)
 	ExchangeToken(ctx context.Context, c client.Client, ask grant.ExchangeAsk) (grant.Tokens, error)
 	StartDevice(ctx context.Context, c client.Client, ask grant.Ask, from netip.Addr) (grant.DeviceStart, error)
 	RedeemDevice(ctx context.Context, c client.Client, in grant.DevicePoll) (grant.Tokens, error)
@@ -82,8 +83,8 @@ type Keys interface {
 	MaxAge() time.Duration
 }
 
-// Config is what a Surface is made of. All fields but Locales and those of
-// certificates are needed.
+// Config is what a Surface is made of. All fields are needed but those of
+// certificates and Locales.
 type Config struct {
 	Issuer   string
 	Grants   Grants

@@ -15,6 +15,7 @@ var grantTypes = []grantType{
 	{"client_credentials", (*Surface).clientCredentials},
 	{"refresh_token", (*Surface).refresh},
 	{client.DeviceCode, (*Surface).deviceCode},
+	{client.JWTBearer, (*Surface).jwtBearer},
 	{client.TokenExchange, (*Surface).tokenExchange},
 }
 

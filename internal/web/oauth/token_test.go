@@ -176,7 +176,7 @@ func TestGrantTypesAreThoseOfTheList(t *testing.T) {
 	g := newRig(t)
 	g.post("/oauth/token", "billing", "grant_type", "client_credentials", "resource", orders).want(t, 200, "")
 	g.post("/oauth/token", "billing").want(t, 400, "invalid_request")
-	for _, name := range []string{"password", "implicit", "urn:ietf:params:oauth:grant-type:jwt-bearer", "Client_Credentials"} {
+	for _, name := range []string{"password", "implicit", "urn:ietf:params:oauth:grant-type:saml2-bearer", "Client_Credentials"} {
 		g.post("/oauth/token", "billing", "grant_type", name, "resource", orders).want(t, 400, "unsupported_grant_type")
 	}
 	g.post("/oauth/token", "", "client_id", "shop-web", "grant_type", "client_credentials", "resource", orders).want(t, 400, "unauthorized_client")

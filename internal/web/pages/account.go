@@ -20,6 +20,8 @@ type accountPage struct {
 	EndCode      string
 	EndAllCode   string
 	PasswordCode string
+	Applications []application
+	WithdrawCode string
 	Notice       string
 	WrongCurrent string // what is wrong with the current password
 	WrongNew     string // what is wrong with the new one
@@ -36,6 +38,15 @@ type device struct {
 	Through string // the application that started it, "" for our own pages
 }
 
+// application is one that may do something, as who allowed it knows it.
+type application struct {
+	ID    string
+	Name  string
+	About []string
+	APIs  []admin.Reach
+	Since moment
+}
+
 // moment is a time in words, with the exact one beside it.
 type moment struct {
 	Words, Exact, Title string
@@ -43,7 +54,7 @@ type moment struct {
 
 // notices are what an action here says when it is done.
 var notices = map[string]string{
-	"ended": "account.ended", "password": "password.done",
+	"ended": "account.ended", "password": "password.done", "withdrawn": "apps.withdrawn",
 }
 
 func (p *Pages) account(w http.ResponseWriter, v *visit) error {
@@ -66,6 +77,10 @@ func (p *Pages) showAccount(w http.ResponseWriter, v *visit, out accountPage, st
 	if out.Devices, err = p.devices(v, all); err != nil {
 		return err
 	}
+	if out.Applications, err = p.applications(v); err != nil {
+		return err
+	}
+	out.WithdrawCode = p.code(v, formWithdraw)
 	out.frame = frame{Title: v.text("account.title"), Nonce: v.nonce, Asked: v.asked, Wide: true, Script: true, Person: u.Login}
 	out.Name, out.Others = displayName(u), len(out.Devices)-1
 	out.EndCode, out.EndAllCode, out.PasswordCode = p.code(v, formEnd), p.code(v, formEndAll), p.code(v, formPassword)
@@ -99,6 +114,37 @@ func (p *Pages) devices(v *visit, all []session.Session) ([]device, error) {
 		others = append(others, d)
 	}
 	return append(here, others...), nil
+}
+
+// applications are those that the person allowed something.
+func (p *Pages) applications(v *visit) ([]application, error) {
+	all, err := p.Accounts.AccessOf(v.Context(), v.session.UserID)
+	if err != nil {
+		return nil, err
+	}
+	now := p.Now()
+	out := make([]application, 0, len(all))
+	for _, a := range all {
+		one := application{ID: a.Client.ID, Name: a.Client.Name, APIs: a.APIs, Since: v.when(a.Since, now)}
+		if one.Name == "" {
+			one.Name = a.Client.ID
+		}
+		one.About, _ = v.wishes(a.About)
+		out = append(out, one)
+	}
+	return out, nil
+}
+
+// withdraw takes back what the person allowed an application.
+func (p *Pages) withdraw(w http.ResponseWriter, v *visit) error {
+	err := p.Accounts.WithdrawAccess(v.Context(), admin.Withdrawal{
+		UserID: v.session.UserID, ClientID: v.fields["client"], SessionID: v.session.ID,
+	})
+	if err != nil {
+		return err
+	}
+	p.redirect(w, v.path("/account", "done", "withdrawn"))
+	return nil
 }
 
 func (p *Pages) clientName(v *visit, id string) (string, error) {

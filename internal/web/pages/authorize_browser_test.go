@@ -123,9 +123,10 @@ func TestJourneyOfAnAuthorizationRequest(t *testing.T) {
 			// prompt=login asks though she is signed in, and leads on.
 			g.clock.forward(time.Minute)
 			tab.Go(g.url + at.link("prompt", "login"))
-			tab.AwaitFocus("#login")
-			tab.Keys(ada + browsertest.Next)
-			tab.AwaitFocus("#password")
+			tab.AwaitFocus("#password") // her login is there already
+			if got := tab.Attribute("#login", "value"); got != ada {
+				t.Errorf("the login is %q", got)
+			}
 			tab.Keys(good)
 			tab.Send(browsertest.Enter)
 			if got := tab.Text("h1"); got != "Back at the planner" {

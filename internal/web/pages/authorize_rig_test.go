@@ -30,6 +30,7 @@ const (
 	rpBack     = "https://rp.example/cb"
 	ownBack    = "https://own.example/cb"
 	nativeBack = "com.example.planner:/done"
+	rpBye      = "https://rp.example/bye"
 	rpSecret   = "a-secret-that-is-long-enough"
 )
 
@@ -65,7 +66,12 @@ func (g *rig) furnish() {
 	g.must(err)
 	codes, all := []string{client.AuthorizationCode, client.RefreshToken}, map[string][]string{orders: {"*"}}
 	for _, c := range []client.Client{
-		{ID: "rp", Name: "Rita's <Planner>", Kind: client.Confidential, RedirectURIs: []string{rpBack, rpBack + "?a=b"}, Grants: codes, APIs: all},
+		{ID: "rp", Name: "Rita's <Planner>", Kind: client.Confidential, RedirectURIs: []string{rpBack, rpBack + "?a=b"}, Grants: codes, APIs: all,
+			OAuth: client.OAuth{PostLogoutRedirectURIs: []string{rpBye, rpBye + "?x=1"}}},
+		{ID: "front", Name: "Front", Kind: client.Public, RedirectURIs: []string{"https://front.example/cb"}, Grants: codes, APIs: all,
+			OAuth: client.OAuth{FrontchannelLogoutURI: "https://front.example/out?a=b", FrontchannelLogoutSession: true, PostLogoutRedirectURIs: []string{"https://front.example/bye"}}},
+		{ID: "front2", Name: "Front 2", Kind: client.Public, RedirectURIs: []string{"https://front2.example/cb"}, Grants: codes, APIs: all,
+			OAuth: client.OAuth{FrontchannelLogoutURI: "https://front2.example/out"}},
 		{ID: "own", Name: "Our own", Kind: client.Public, FirstParty: true, RedirectURIs: []string{ownBack}, Grants: codes, APIs: all,
 			OAuth: client.OAuth{Consents: client.Skip}},
 		{ID: "tv", Name: "The <Television>", Kind: client.Public, Grants: []string{client.DeviceCode, client.RefreshToken}, APIs: all},

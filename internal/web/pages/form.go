@@ -16,15 +16,17 @@ import (
 type formName string
 
 const (
-	formConsent  formName = "consent"
-	formDecide   formName = "device-decide"
-	formDevice   formName = "device"
-	formEnd      formName = "end"
-	formEndAll   formName = "end-all"
-	formLogin    formName = "login"
-	formLogout   formName = "logout"
-	formPassword formName = "password"
-	formSetup    formName = "setup"
+	formConsent    formName = "consent"
+	formDecide     formName = "device-decide"
+	formDevice     formName = "device"
+	formEnd        formName = "end"
+	formEndAll     formName = "end-all"
+	formEndSession formName = "end-session"
+	formLogin      formName = "login"
+	formLogout     formName = "logout"
+	formPassword   formName = "password"
+	formSetup      formName = "setup"
+	formWithdraw   formName = "withdraw"
 )
 
 // formCookieName is the cookie of somebody who may not be signed in yet. Its

@@ -28,6 +28,7 @@ var shots = []shot{
 		other.signIn(ada)
 		g.clock.forward(3 * time.Hour)
 		b.signIn(ada)
+		b.allow("openid email orders:read")
 		g.clock.forward(3 * time.Minute)
 		return b.get("/account?done=ended")
 	}},
@@ -56,6 +57,19 @@ var shots = []shot{
 		return b.send(b.get("/device"), "/device", "user_code", `"><script>`)
 	}},
 	{"formpost", 200, func(_ *rig, b *browser) page { return b.get(link("response_mode", "form_post", "prompt", "none")) }},
+	{"endsession", 200, func(_ *rig, b *browser) page {
+		b.signIn(ada)
+		return b.get("/oauth/logout?client_id=rp&state=s&post_logout_redirect_uri=" + rpBye)
+	}},
+	{"endsession-gone", 200, func(_ *rig, b *browser) page {
+		return b.get("/oauth/logout?client_id=rp&post_logout_redirect_uri=" + rpBye)
+	}},
+	{"leaving", 200, func(_ *rig, b *browser) page {
+		b.signIn(ada)
+		token := b.idToken("front")
+		b.idToken("front2")
+		return b.get("/oauth/logout?state=s&post_logout_redirect_uri=https://front.example/bye&id_token_hint=" + token)
+	}},
 	{"login", 200, func(_ *rig, b *browser) page { return b.get("/login") }},
 	{"login-client", 200, func(_ *rig, b *browser) page {
 		return b.get("/login?client_id=shop-web&return_to=https://shop.example/callback")
@@ -86,6 +100,7 @@ var varying = []struct{ pattern, with string }{
 	{`[B-Z]{4}-[B-Z]{4}([<"])`, `USER-CODE$1`},
 	{`ses_[0-9a-z]{26}`, `ses_ID`},
 	{`-[0-9a-f]{16}\.`, `-DIGEST.`},
+	{`iss=https[^&]*`, `iss=ISSUER`},
 	{`127\.0\.0\.1:[0-9]+`, `HOST`},
 }
 

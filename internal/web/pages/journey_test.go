@@ -197,7 +197,7 @@ func TestPagesFitAPhone(t *testing.T) {
 	tab.AwaitFocus("#login")
 	tab.Keys(ada + browsertest.Next + good)
 	tab.Send(browsertest.Enter)
-	for _, path := range []string{"/", "/account", "/logout"} {
+	for _, path := range []string{"/", "/account", "/device", "/logout", "/oauth/logout"} {
 		look(path)
 	}
 }
@@ -243,6 +243,13 @@ func TestPhotographs(t *testing.T) {
 		tab.Keys(ada + browsertest.Next + good)
 		tab.Send(browsertest.Enter)
 		g.clock.forward(2 * time.Minute)
+		tab.Go(g.device("openid", "email", "orders:read").VerificationURIComplete)
+		tab.AwaitFocus("#code")
+		shoot("device")
+		tab.Send(browsertest.Enter)
+		shoot("device-confirm")
+		tab.Press("button.primary")
+		shoot("device-allowed")
 		tab.Go(g.url + "/account")
 		shoot("account")
 		tab.Go(g.url + "/logout")

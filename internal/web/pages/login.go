@@ -28,6 +28,19 @@ func (p *Pages) again(v *visit, to target) bool {
 	return to.request != nil && p.Authorize.MustSignIn(*to.request, v.session)
 }
 
+// expected is the login that the form begins with: the one that the application names,
+// or that of who is to prove again who they are.
+func (p *Pages) expected(v *visit, to target) (string, error) {
+	switch {
+	case to.request == nil:
+		return "", nil
+	case to.request.LoginHint != "" || v.session == nil || !to.request.Suits(v.session.UserID):
+		return to.request.LoginHint, nil
+	}
+	u, err := p.user(v)
+	return u.Login, err
+}
+
 // login shows the sign-in form. Who is signed in already goes on at once, unless an
 // application wants to know that it is still them.
 func (p *Pages) login(w http.ResponseWriter, v *visit) error {
@@ -40,8 +53,8 @@ func (p *Pages) login(w http.ResponseWriter, v *visit) error {
 		return nil
 	}
 	out := loginPage{Target: to}
-	if to.request != nil {
-		out.Login = to.request.LoginHint
+	if out.Login, err = p.expected(v, to); err != nil {
+		return err
 	}
 	if v.URL.Query().Get("done") == "setup" {
 		out.Notice = v.text("setup.done")

@@ -2,9 +2,6 @@ package pages
 
 import (
 	"net/http"
-
-	"github.com/wafer-auth/wafer/internal/session"
-	"github.com/wafer-auth/wafer/internal/web/middleware"
 )
 
 type logoutPage struct {
@@ -50,16 +47,5 @@ func (p *Pages) signOut(w http.ResponseWriter, v *visit) error {
 	if v.session != nil && v.stale {
 		return p.showLogout(w, v, logoutPage{Target: to, Stale: true}, http.StatusForbidden)
 	}
-	if v.session != nil {
-		_, err = p.Sessions.End(v.Context(), session.EndOne{
-			ID: v.session.ID, UserID: v.session.UserID, Actor: v.session.UserID, Reason: "logout",
-		})
-		if err != nil {
-			return err
-		}
-	}
-	middleware.ClearSession(w)
-	p.policy(w.Header(), v, to.origin)
-	p.redirect(w, to.or("/logout"))
-	return nil
+	return p.leave(w, v, to.or(""))
 }

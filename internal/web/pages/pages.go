@@ -34,6 +34,7 @@ var routes = []route{
 	{Method: "POST", Path: "/account/change-password", Form: formPassword, serve: (*Pages).changePassword},
 	{Method: "POST", Path: "/account/end", Form: formEnd, serve: (*Pages).endDevice},
 	{Method: "POST", Path: "/account/end-all", Form: formEndAll, serve: (*Pages).endAll},
+	{Method: "POST", Path: "/account/withdraw", Form: formWithdraw, serve: (*Pages).withdraw},
 	{Method: "GET", Path: grant.DevicePath, serve: (*Pages).device},
 	{Method: "POST", Path: grant.DevicePath, Form: formDevice, serve: (*Pages).claimDevice},
 	{Method: "POST", Path: "/device/decide", Form: formDecide, serve: (*Pages).decideDevice},
@@ -45,6 +46,9 @@ var routes = []route{
 	{Method: "POST", Path: "/oauth/authorize", Public: true, Foreign: true, serve: (*Pages).authorizePosted},
 	{Method: "GET", Path: continuePath, Public: true, serve: (*Pages).goOn},
 	{Method: "POST", Path: "/oauth/consent", Public: true, Form: formConsent, serve: (*Pages).decide},
+	{Method: "GET", Path: endSessionPath, Public: true, serve: (*Pages).endSession},
+	{Method: "POST", Path: endSessionPath, Public: true, Foreign: true, serve: (*Pages).endSessionPosted},
+	{Method: "POST", Path: "/oauth/logout/agreed", Public: true, Form: formEndSession, serve: (*Pages).endSessionAgreed},
 	{Method: "GET", Path: "/setup", Public: true, serve: (*Pages).setup},
 	{Method: "POST", Path: "/setup", Public: true, Form: formSetup, serve: (*Pages).setUp},
 	{Method: "GET", Path: "/static/{file}", Public: true, serve: (*Pages).static},
@@ -80,6 +84,8 @@ type Sessions interface {
 type Accounts interface {
 	User(ctx context.Context, idOrLogin string) (account.User, error)
 	Client(ctx context.Context, id string) (client.Client, error)
+	AccessOf(ctx context.Context, userID string) ([]admin.Access, error)
+	WithdrawAccess(ctx context.Context, w admin.Withdrawal) error
 	ChangePassword(ctx context.Context, c admin.PasswordChange) error
 	RedeemBootstrap(ctx context.Context, token string, u admin.NewUser) (account.User, error)
 }
@@ -98,6 +104,8 @@ type Config struct {
 	// Authorize answers authorization requests.
 	Authorize Authorize
 	Devices   Devices
+	Hints     Hints
+	Front     Front
 	Forms     *opaque.Key // codes the forms
 	Now       func() time.Time
 	Log       *slog.Logger

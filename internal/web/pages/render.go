@@ -16,7 +16,7 @@ import (
 var templateFiles embed.FS
 
 // pageNames are the templates, one a page.
-var pageNames = []string{"account", "confirm", "consent", "device", "formpost", "login", "logout", "problem", "setup", "start"}
+var pageNames = []string{"account", "confirm", "consent", "device", "endsession", "formpost", "leaving", "login", "logout", "problem", "setup", "start"}
 
 // readTemplates reads every page once in every language: nothing is looked up or
 // parsed when a page is asked for.
@@ -110,6 +110,11 @@ func (p *Pages) policy(h http.Header, v *visit, returns string) {
 		"default-src 'none'", "style-src 'nonce-" + v.nonce + "'", "img-src 'self'", "script-src 'nonce-" + v.nonce + "'",
 		"form-action " + action, "frame-ancestors 'none'", "base-uri 'none'", "require-trusted-types-for 'script'",
 	}, "; "))
+}
+
+// frames lets the page show frames of these origins, and no others.
+func (p *Pages) frames(h http.Header, origins []string) {
+	h.Set("Content-Security-Policy", h.Get("Content-Security-Policy")+"; frame-src "+strings.Join(origins, " "))
 }
 
 // problemPage is a page that could not be had.

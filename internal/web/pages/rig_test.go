@@ -21,6 +21,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/factor/password"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/keyring"
+	"github.com/wafer-auth/wafer/internal/logout"
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/session"
 	"github.com/wafer-auth/wafer/internal/signin"
@@ -146,7 +147,8 @@ func (g *rig) build() http.Handler {
 	log := slog.New(slog.NewJSONHandler(g.logged, nil))
 	requests := g.requests(store, ring, root)
 	p, err := pages.New(pages.Config{
-		Issuer: g.url, Sessions: g.sessions, Accounts: g.admin, Authorize: requests, Devices: g.grants, Forms: root.Derive("forms"), Now: g.clock.Now, Log: log,
+		Issuer: g.url, Sessions: g.sessions, Accounts: g.admin, Authorize: requests, Devices: g.grants, Hints: g.grants,
+		Front: logout.Front{Issuer: g.url, Sessions: g.sessions, Log: store, Clients: store}, Forms: root.Derive("forms"), Now: g.clock.Now, Log: log,
 		SignIn: signin.New(signin.Config{
 			Store: store, Counters: store, Passwords: hasher, Names: root.Derive("names"), Devices: root.Derive("devices"), Now: g.clock.Now,
 		}),

@@ -13,6 +13,13 @@ var english = map[string]string{
 	"account.ended":         "That device is signed out.",
 	"account.title":         "Your account",
 
+	"apps.intro":         "What you allowed each of them. Taking it back ends their access at once; next time they ask again.",
+	"apps.since":         "Allowed",
+	"apps.title":         "Applications with access",
+	"apps.withdraw":      "Take back",
+	"apps.withdraw.what": "Take back the access of %s",
+	"apps.withdrawn":     "The access is taken back.",
+
 	"caps": "Caps Lock is on.",
 	"hide": "Hide",
 	"show": "Show",
@@ -59,6 +66,12 @@ var english = map[string]string{
 	"device.some":    "A browser",
 	"device.through": "through %s",
 	"device.unknown": "An unknown program",
+
+	"end.go":      "Continue",
+	"end.hint":    "The application that sent you here does not show rightly who it is. Nothing has changed: you are signed in as before.",
+	"end.next":    "Continue to %s",
+	"end.target":  "The application that sent you here wants you back at an address that is not registered for it. Nothing has changed: you are signed in as before.",
+	"end.telling": "Your applications are being told. This takes a moment.",
 
 	"form.stale": "The form was open for too long, or this browser refuses cookies for this site. Send it again.",
 

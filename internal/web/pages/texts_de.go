@@ -12,6 +12,13 @@ var german = map[string]string{
 	"account.ended":         "Das Gerät ist abgemeldet.",
 	"account.title":         "Ihr Konto",
 
+	"apps.intro":         "Was Sie jeder erlaubt haben. Wenn Sie es zurücknehmen, endet ihr Zugriff sofort; beim nächsten Mal fragt sie wieder.",
+	"apps.since":         "Erlaubt",
+	"apps.title":         "Anwendungen mit Zugriff",
+	"apps.withdraw":      "Zurücknehmen",
+	"apps.withdraw.what": "Den Zugriff von %s zurücknehmen",
+	"apps.withdrawn":     "Der Zugriff ist zurückgenommen.",
+
 	"caps": "Die Feststelltaste ist an.",
 	"hide": "Verbergen",
 	"show": "Zeigen",
@@ -58,6 +65,12 @@ var german = map[string]string{
 	"device.some":    "Ein Browser",
 	"device.through": "über %s",
 	"device.unknown": "Ein unbekanntes Programm",
+
+	"end.go":      "Weiter",
+	"end.hint":    "Die Anwendung, die Sie hergeschickt hat, weist sich nicht richtig aus. Nichts hat sich geändert: Sie sind angemeldet wie zuvor.",
+	"end.next":    "Weiter zu %s",
+	"end.target":  "Die Anwendung, die Sie hergeschickt hat, will Sie an einer Adresse zurückhaben, die nicht für sie eingetragen ist. Nichts hat sich geändert: Sie sind angemeldet wie zuvor.",
+	"end.telling": "Ihre Anwendungen erfahren es gerade. Das dauert einen Augenblick.",
 
 	"form.stale": "Das Formular war zu lange offen, oder dieser Browser nimmt hier keine Cookies an. Senden Sie es noch einmal.",
 
