@@ -130,7 +130,7 @@ func (p *Pages) answer(w http.ResponseWriter, v *visit, a authorize.Answer) erro
 // stand in a header.
 func originOf(uri string) string {
 	u, err := url.Parse(uri)
-	if err != nil {
+	if err != nil || u.Scheme == "" { // a path of ours, or nothing
 		return ""
 	}
 	origin := u.Scheme + "://" + u.Host

@@ -74,7 +74,7 @@ func TestDeviceIsConnectedByWhoeverTypesItsCode(t *testing.T) {
 	if got := g.polled(d); got != "" {
 		t.Errorf("the device is told %q", got)
 	}
-	if p := b.get("/account"); strings.Count(p.body, `class="name"`) != 2 || !strings.Contains(p.body, "through The &lt;Television&gt;") {
+	if p := b.get("/account"); strings.Count(p.body, `action="/account/end"`) != 2 || !strings.Contains(p.body, "through The &lt;Television&gt;") {
 		t.Errorf("the account does not list the device: %s", p.body)
 	}
 

@@ -196,10 +196,6 @@ func (p *Pages) leave(w http.ResponseWriter, v *visit, next string) error {
 	if next == "" {
 		next = "/logout"
 	}
-	host, origin := "", ""
-	if !strings.HasPrefix(next, "/") { // not a page of ours
-		host, origin = hostOf(next), originOf(next)
-	}
 	var pages []string
 	if v.session != nil {
 		var err error
@@ -211,7 +207,7 @@ func (p *Pages) leave(w http.ResponseWriter, v *visit, next string) error {
 		}
 	}
 	middleware.ClearSession(w)
-	out := leavingPage{Next: template.URL(next), Host: host} //nolint:gosec // registered by a client and compared byte for byte, or ours
+	out := leavingPage{Next: template.URL(next), Host: hostOf(next)} //nolint:gosec // registered by a client and compared byte for byte, or ours
 	var origins []string
 	for _, page := range pages {
 		if at := originOf(page); at != "" {
@@ -219,7 +215,7 @@ func (p *Pages) leave(w http.ResponseWriter, v *visit, next string) error {
 		}
 	}
 	if len(out.Pages) == 0 {
-		p.policy(w.Header(), v, origin)
+		p.policy(w.Header(), v, originOf(next))
 		p.redirect(w, next)
 		return nil
 	}

@@ -169,6 +169,13 @@ func TestLogoutWithoutProofAsksThePerson(t *testing.T) {
 			t.Errorf("%s: %d to %q", name, ask.status, ask.header.Get("Location"))
 		}
 		fields := ask.form("/oauth/logout/agreed")
+		action := "form-action 'self';"
+		if fields.Has("post_logout_redirect_uri") {
+			action = "form-action 'self' https://rp.example;"
+		}
+		if policy := ask.header.Get("Content-Security-Policy"); !strings.Contains(policy, action) || strings.Contains(ask.body, `class="host"`) != fields.Has("post_logout_redirect_uri") {
+			t.Errorf("%s: policy %q, page %s", name, policy, ask.body)
+		}
 		forged := url.Values{"csrf": {strings.Repeat("A", 43)}}
 		if got := b.post("/oauth/logout/agreed", forged); got.status != http.StatusForbidden || !b.signedIn() {
 			t.Errorf("%s, forged: %d", name, got.status)

@@ -89,10 +89,10 @@ func (t target) of(c client.Client) (target, error) {
 // source reports whether an origin means one source in a Content-Security-Policy.
 func source(origin string) bool { return !strings.ContainsAny(origin, " \t\r\n;,'\"") }
 
-// hostOf is where a URI leads, as people know it.
+// hostOf is where a URI leads, as people know it; "" for a path of ours, or nothing.
 func hostOf(uri string) string {
 	u, err := url.Parse(uri)
-	if err != nil {
+	if err != nil || u.Scheme == "" {
 		return ""
 	}
 	if u.Host == "" { // a private-use scheme (RFC 8252 section 7.1)
