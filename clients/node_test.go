@@ -22,7 +22,9 @@ func serve(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return rig.Serve(t, strings.ReplaceAll(string(text), "LEGACY_CALLBACK", rig.LegacyCallback()))
+	return rig.Serve(t, strings.NewReplacer(
+		"LEGACY_CALLBACK", rig.LegacyCallback(), "APACHE_URL", rig.ApacheURL(), "PAGE_URL", rig.PageURL(),
+	).Replace(string(text)))
 }
 
 func control(t *testing.T) string {

@@ -232,3 +232,6 @@ func (p *Person) send(method, address, body, from string) (*http.Response, strin
 	}
 	return res, string(text)
 }
+
+// Header is that of the answer which the page came with.
+func (p Page) Header() http.Header { return p.header }

@@ -51,12 +51,19 @@ func SettingFor(issuer, clientID string) Setting {
 	return s
 }
 
-// LegacyCallback is the address of the one client that listens for itself.
-var LegacyCallback = sync.OnceValue(func() string {
+// Clients that listen for themselves, and have to be registered with where they do.
+var (
+	LegacyCallback = sync.OnceValue(func() string { return unused() + "/callback" })
+	ApacheURL      = sync.OnceValue(unused)
+	PageURL        = sync.OnceValue(unused)
+)
+
+// unused is a URL of this machine where nobody listens.
+func unused() string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
 	}
 	defer func() { _ = l.Close() }()
-	return "http://" + l.Addr().String() + "/callback"
-})
+	return "http://" + l.Addr().String()
+}
