@@ -73,9 +73,11 @@ func plainValue(s string, at int) int {
 		return plainString(s, at)
 	case c == '[':
 		return plainList(s, at)
-	case c >= '1' && c <= '9':
+	case c >= '0' && c <= '9':
 		end := at + 1
-		for end < len(s) && s[end] >= '0' && s[end] <= '9' {
+		// A zero in front of other digits is no JSON; alone it is the rsn of every token that
+		// was minted before the first revocation.
+		for c != '0' && end < len(s) && s[end] >= '0' && s[end] <= '9' {
 			end++
 		}
 		// What follows may be a fraction or an exponent: that is for package jose.
