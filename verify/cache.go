@@ -36,7 +36,8 @@ type held struct {
 // picks a place, by a seed of this process: who can choose their tokens cannot aim
 // at the places of others. What is found there has to be the same credential,
 // byte for byte. Nothing but verified credentials gets in, so that garbage pushes
-// nothing out.
+// nothing out; and no subject, however many good tokens it mints, pushes out all others:
+// see victim.
 type cache struct {
 	seed maphash.Seed
 	mask uint64
@@ -51,8 +52,10 @@ func newCache(size int) *cache {
 	return &cache{seed: maphash.MakeSeed(), mask: uint64(sets - 1), sets: make([][ways]atomic.Pointer[held], sets)}
 }
 
+func (c *cache) index(credential string) int { return int(maphash.String(c.seed, credential) & c.mask) }
+
 func (c *cache) set(credential string) *[ways]atomic.Pointer[held] {
-	return &c.sets[maphash.String(c.seed, credential)&c.mask]
+	return &c.sets[c.index(credential)]
 }
 
 // find returns what is remembered of a credential of a kind, or nil.
@@ -69,25 +72,60 @@ func (c *cache) find(credential string, kind Kind) *held {
 	return nil
 }
 
-// keep remembers a credential, in the place of itself, in a free one, or in that of
-// the one that ends first.
+// keep remembers a credential. It takes no lock: of two that want one place at once,
+// the first gets it, and the other is remembered when it is shown again.
 func (c *cache) keep(h *held, now time.Time) {
 	if c == nil {
 		return
 	}
 	set := c.set(h.credential)
-	place := 0
+	var old [ways]*held
 	for i := range set {
-		old := set[i].Load()
-		if old == nil || old.until <= now.UnixNano() || old.credential == h.credential && old.id.Kind == h.id.Kind {
-			place = i
-			break
-		}
-		if old.until < set[place].Load().until {
-			place = i
+		old[i] = set[i].Load()
+	}
+	i := place(&old, h, now.UnixNano())
+	set[i].CompareAndSwap(old[i], h)
+}
+
+// place is where a credential goes: where it stands, where nothing stands, or what
+// is expired, or in the place of a victim.
+func place(set *[ways]*held, h *held, now int64) int {
+	free := -1
+	for i, old := range set {
+		switch {
+		case old == nil || old.until <= now:
+			free = i
+		case old.credential == h.credential && old.id.Kind == h.id.Kind:
+			return i
 		}
 	}
-	set[place].Store(h)
+	if free >= 0 {
+		return free
+	}
+	return victim(set, h)
+}
+
+// victim is the place that a full set gives up. The subject that would have most of
+// the set gives one up, in doubt the newcomer; of its own the one that ends first.
+// So one subject takes from all others together no more than one place of each full
+// set, a quarter of the cache, and what it took while there was room goes first.
+func victim(set *[ways]*held, h *held) int {
+	most, share := 0, 0
+	for i, old := range set {
+		n := 0
+		for _, o := range set {
+			if o.id.Subject == old.id.Subject {
+				n += 2
+			}
+		}
+		if old.id.Subject == h.id.Subject {
+			n += 2 + 1 // itself, and the doubt
+		}
+		if n > share || n == share && old.until < set[most].until {
+			most, share = i, n
+		}
+	}
+	return most
 }
 
 // drop forgets what is known not to be good any more.
