@@ -18,6 +18,7 @@ const (
 // atomics change.
 type held struct {
 	credential string // as it was presented: what stands in the cache under a hash is compared whole
+	hash       uint64 // of it; set before it is shared
 	signed     string // what the server is shown when it is asked about a JWT
 	id         Identity
 	keys       revocation.Keys
@@ -30,6 +31,8 @@ type held struct {
 	used, told  atomic.Int64  // of a session: last used here, and last told so to the server
 
 	live atomic.Uint64 // version of the feed at which nothing covered it
+
+	lists [6]string // room for what is in the lists of id
 }
 
 // cache remembers verified credentials in a fixed number of places. The hash only
@@ -52,20 +55,22 @@ func newCache(size int) *cache {
 	return &cache{seed: maphash.MakeSeed(), mask: uint64(sets - 1), sets: make([][ways]atomic.Pointer[held], sets)}
 }
 
-func (c *cache) index(credential string) int { return int(maphash.String(c.seed, credential) & c.mask) }
-
-func (c *cache) set(credential string) *[ways]atomic.Pointer[held] {
-	return &c.sets[c.index(credential)]
+// hash picks a place. It is what find and keep ask for, so that it is made once.
+func (c *cache) hash(credential string) uint64 {
+	if c == nil {
+		return 0
+	}
+	return maphash.String(c.seed, credential)
 }
 
 // find returns what is remembered of a credential of a kind, or nil.
-func (c *cache) find(credential string, kind Kind) *held {
+func (c *cache) find(hash uint64, credential string, kind Kind) *held {
 	if c == nil {
 		return nil
 	}
-	set := c.set(credential)
+	set := &c.sets[hash&c.mask]
 	for i := range set {
-		if h := set[i].Load(); h != nil && h.credential == credential && h.id.Kind == kind {
+		if h := set[i].Load(); h != nil && h.hash == hash && h.credential == credential && h.id.Kind == kind {
 			return h
 		}
 	}
@@ -74,11 +79,12 @@ func (c *cache) find(credential string, kind Kind) *held {
 
 // keep remembers a credential. It takes no lock: of two that want one place at once,
 // the first gets it, and the other is remembered when it is shown again.
-func (c *cache) keep(h *held, now time.Time) {
+func (c *cache) keep(hash uint64, h *held, now time.Time) {
 	if c == nil {
 		return
 	}
-	set := c.set(h.credential)
+	h.hash = hash
+	set := &c.sets[hash&c.mask]
 	var old [ways]*held
 	for i := range set {
 		old[i] = set[i].Load()
@@ -95,7 +101,7 @@ func place(set *[ways]*held, h *held, now int64) int {
 		switch {
 		case old == nil || old.until <= now:
 			free = i
-		case old.credential == h.credential && old.id.Kind == h.id.Kind:
+		case old.hash == h.hash && old.credential == h.credential && old.id.Kind == h.id.Kind:
 			return i
 		}
 	}
@@ -133,7 +139,7 @@ func (c *cache) drop(h *held) {
 	if c == nil {
 		return
 	}
-	set := c.set(h.credential)
+	set := &c.sets[h.hash&c.mask]
 	for i := range set {
 		set[i].CompareAndSwap(h, nil)
 	}

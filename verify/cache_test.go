@@ -92,14 +92,14 @@ func TestOneSubjectTakesAPlaceOfEachSetAtMost(t *testing.T) {
 			return set
 		}
 		for i := range others {
-			c.keep(entry(fmt.Sprint("u", i), 0, time.Minute), testNow)
+			remember(c, entry(fmt.Sprint("u", i), 0, time.Minute))
 		}
 		before := make([][ways]*held, len(c.sets))
 		for i := range before {
 			before[i] = look(i)
 		}
 		for i := range 50_000 {
-			c.keep(entry("S", i, time.Hour), testNow)
+			remember(c, entry("S", i, time.Hour))
 		}
 		for i := range before {
 			had, _ := count(&before[i])
@@ -112,16 +112,19 @@ func TestOneSubjectTakesAPlaceOfEachSetAtMost(t *testing.T) {
 		// Who comes after finds the places that S has taken beyond its share.
 		for i := range 4000 {
 			h := entry(fmt.Sprint("v", i), 0, time.Second)
-			theirs, his := count(ptr(look(c.index(h.credential))))
-			c.keep(h, testNow)
-			if now, _ := count(ptr(look(c.index(h.credential)))); his > 1 && now != theirs+1 {
+			at := int(c.hash(h.credential) & c.mask)
+			set := look(at)
+			theirs, his := count(&set)
+			remember(c, h)
+			set = look(at)
+			if now, _ := count(&set); his > 1 && now != theirs+1 {
 				t.Fatalf("%d others: a newcomer took the place of another though S had %d", others, his)
 			}
-			if c.find(h.credential, Token) != h {
+			if c.find(c.hash(h.credential), h.credential, Token) != h {
 				t.Fatalf("%d others: a newcomer is not remembered", others)
 			}
 		}
 	}
 }
 
-func ptr[T any](v T) *T { return &v }
+func remember(c *cache, h *held) { c.keep(c.hash(h.credential), h, testNow) }

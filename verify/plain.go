@@ -143,14 +143,14 @@ func readText(raw string) (string, error) {
 }
 
 // readList reads an array of nothing but strings from strict JSON.
-func readList(raw string) ([]string, error) {
+func readList(c *claims, raw string) ([]string, error) {
 	if raw[0] != '[' {
 		return nil, ErrClaims
 	}
 	if plainList(raw, 0) != len(raw) {
 		return jose.StringOrArray([]byte(raw))
 	}
-	list := make([]string, 0, strings.Count(raw, `"`)/2)
+	list := c.list(strings.Count(raw, `"`) / 2)
 	for at := 1; at < len(raw)-1; {
 		end := plainString(raw, at)
 		list = append(list, raw[at+1:end-1])
