@@ -169,7 +169,7 @@ func revokeAll(w *process, bearer string, feeds []*revocation.Feed) (time.Durati
 	left.Store(int64(len(feeds)))
 	done := make(chan time.Time, 1)
 	for _, f := range feeds {
-		stop := f.Watch(f.Keys(revocation.Subject{SessionID: sid}), 0, func() {
+		stop := f.Watch(revocation.Subject{SessionID: sid}, 0, func() {
 			if left.Add(-1) == 0 {
 				done <- time.Now()
 			}

@@ -18,6 +18,7 @@ const (
 // atomics change.
 type held struct {
 	credential string // as it was presented: what stands in the cache under a hash is compared whole
+	hash       uint64 // of it; set before it is shared
 	signed     string // what the server is shown when it is asked about a JWT
 	id         Identity
 	keys       revocation.Keys
@@ -30,13 +31,16 @@ type held struct {
 	used, told  atomic.Int64  // of a session: last used here, and last told so to the server
 
 	live atomic.Uint64 // version of the feed at which nothing covered it
+
+	lists [6]string // room for what is in the lists of id
 }
 
 // cache remembers verified credentials in a fixed number of places. The hash only
 // picks a place, by a seed of this process: who can choose their tokens cannot aim
 // at the places of others. What is found there has to be the same credential,
 // byte for byte. Nothing but verified credentials gets in, so that garbage pushes
-// nothing out.
+// nothing out; and no subject, however many good tokens it mints, pushes out all others:
+// see victim.
 type cache struct {
 	seed maphash.Seed
 	mask uint64
@@ -51,43 +55,83 @@ func newCache(size int) *cache {
 	return &cache{seed: maphash.MakeSeed(), mask: uint64(sets - 1), sets: make([][ways]atomic.Pointer[held], sets)}
 }
 
-func (c *cache) set(credential string) *[ways]atomic.Pointer[held] {
-	return &c.sets[maphash.String(c.seed, credential)&c.mask]
+// hash picks a place. It is what find and keep ask for, so that it is made once.
+func (c *cache) hash(credential string) uint64 {
+	if c == nil {
+		return 0
+	}
+	return maphash.String(c.seed, credential)
 }
 
 // find returns what is remembered of a credential of a kind, or nil.
-func (c *cache) find(credential string, kind Kind) *held {
+func (c *cache) find(hash uint64, credential string, kind Kind) *held {
 	if c == nil {
 		return nil
 	}
-	set := c.set(credential)
+	set := &c.sets[hash&c.mask]
 	for i := range set {
-		if h := set[i].Load(); h != nil && h.credential == credential && h.id.Kind == kind {
+		if h := set[i].Load(); h != nil && h.hash == hash && h.credential == credential && h.id.Kind == kind {
 			return h
 		}
 	}
 	return nil
 }
 
-// keep remembers a credential, in the place of itself, in a free one, or in that of
-// the one that ends first.
-func (c *cache) keep(h *held, now time.Time) {
+// keep remembers a credential. It takes no lock: of two that want one place at once,
+// the first gets it, and the other is remembered when it is shown again.
+func (c *cache) keep(hash uint64, h *held, now time.Time) {
 	if c == nil {
 		return
 	}
-	set := c.set(h.credential)
-	place := 0
+	h.hash = hash
+	set := &c.sets[hash&c.mask]
+	var old [ways]*held
 	for i := range set {
-		old := set[i].Load()
-		if old == nil || old.until <= now.UnixNano() || old.credential == h.credential && old.id.Kind == h.id.Kind {
-			place = i
-			break
-		}
-		if old.until < set[place].Load().until {
-			place = i
+		old[i] = set[i].Load()
+	}
+	i := place(&old, h, now.UnixNano())
+	set[i].CompareAndSwap(old[i], h)
+}
+
+// place is where a credential goes: where it stands, where nothing stands, or what
+// is expired, or in the place of a victim.
+func place(set *[ways]*held, h *held, now int64) int {
+	free := -1
+	for i, old := range set {
+		switch {
+		case old == nil || old.until <= now:
+			free = i
+		case old.hash == h.hash && old.credential == h.credential && old.id.Kind == h.id.Kind:
+			return i
 		}
 	}
-	set[place].Store(h)
+	if free >= 0 {
+		return free
+	}
+	return victim(set, h)
+}
+
+// victim is the place that a full set gives up. The subject that would have most of
+// the set gives one up, in doubt the newcomer; of its own the one that ends first.
+// So one subject takes from all others together no more than one place of each full
+// set, a quarter of the cache, and what it took while there was room goes first.
+func victim(set *[ways]*held, h *held) int {
+	most, share := 0, 0
+	for i, old := range set {
+		n := 0
+		for _, o := range set {
+			if o.id.Subject == old.id.Subject {
+				n += 2
+			}
+		}
+		if old.id.Subject == h.id.Subject {
+			n += 2 + 1 // itself, and the doubt
+		}
+		if n > share || n == share && old.until < set[most].until {
+			most, share = i, n
+		}
+	}
+	return most
 }
 
 // drop forgets what is known not to be good any more.
@@ -95,7 +139,7 @@ func (c *cache) drop(h *held) {
 	if c == nil {
 		return
 	}
-	set := c.set(h.credential)
+	set := &c.sets[h.hash&c.mask]
 	for i := range set {
 		set[i].CompareAndSwap(h, nil)
 	}

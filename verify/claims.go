@@ -12,10 +12,11 @@ import (
 
 // claims is what a token or the server's answer says, typed but not yet judged.
 type claims struct {
-	id        Identity
-	seen      uint32 // a bit for each name that was there, whatever its value
-	tokenType string // token_type of an introspection answer
-	active    bool   // active of an introspection answer
+	id        *Identity
+	room      []string // for lists, so that short ones need no memory of their own
+	seen      uint32   // a bit for each name that was there, whatever its value
+	tokenType string   // token_type of an introspection answer
+	active    bool     // active of an introspection answer
 	notBefore time.Time
 	idle      time.Duration // of a session: unused for so long it ends
 	touch     time.Duration // and its use is told once in this time
@@ -136,7 +137,7 @@ func (v *Verifier) readClaim(c *claims, n name, raw string) (err error) {
 	case nameIssuer:
 		c.id.Issuer, err = readText(raw)
 	case nameAudience:
-		c.id.Audience, err = v.readAudience(raw)
+		c.id.Audience, err = v.readAudience(c, raw)
 	case nameSubject:
 		c.id.Subject, err = readText(raw)
 	case nameExpires:
@@ -148,7 +149,7 @@ func (v *Verifier) readClaim(c *claims, n name, raw string) (err error) {
 	case nameAuthTime:
 		c.id.AuthTime, err = readDate(raw)
 	case nameScope:
-		c.id.Scopes, err = readScope(raw)
+		c.id.Scopes, err = readScope(c, raw)
 	case nameClient:
 		c.id.ClientID, err = readText(raw)
 	case nameTokenID:
@@ -160,7 +161,7 @@ func (v *Verifier) readClaim(c *claims, n name, raw string) (err error) {
 	case nameACR:
 		c.id.ACR, err = readText(raw)
 	case nameAMR:
-		c.id.AMR, err = readList(raw)
+		c.id.AMR, err = readList(c, raw)
 	case nameRSN:
 		c.id.RSN, err = readPosition(raw)
 	case nameBinding:
@@ -180,9 +181,9 @@ func (v *Verifier) readClaim(c *claims, n name, raw string) (err error) {
 }
 
 // readAudience gives a string or an array of strings (RFC 7519 section 4.1.3).
-func (v *Verifier) readAudience(raw string) ([]string, error) {
+func (v *Verifier) readAudience(c *claims, raw string) ([]string, error) {
 	if raw[0] == '[' {
-		return readList(raw)
+		return readList(c, raw)
 	}
 	one, err := readText(raw)
 	if one == v.audience {
@@ -193,19 +194,36 @@ func (v *Verifier) readAudience(raw string) ([]string, error) {
 
 // readScope splits by the grammar of RFC 6749 section 3.3: single spaces, and
 // no character that could make two readers split differently.
-func readScope(raw string) ([]string, error) {
+func readScope(c *claims, raw string) ([]string, error) {
 	s, err := readText(raw)
 	if err != nil || s == "" {
 		return nil, err
 	}
-	scopes := make([]string, 0, strings.Count(s, " ")+1)
-	for scope := range strings.SplitSeq(s, " ") {
-		if !ValidScope(scope) {
+	scopes := c.list(strings.Count(s, " ") + 1)
+	for from := 0; ; {
+		end := from
+		for end < len(s) && isPlain[s[end]] && s[end] != ' ' {
+			end++
+		}
+		if end == from || end < len(s) && s[end] != ' ' {
 			return nil, ErrClaims
 		}
-		scopes = append(scopes, scope)
+		scopes = append(scopes, s[from:end])
+		if end == len(s) {
+			return scopes, nil
+		}
+		from = end + 1
 	}
-	return scopes, nil
+}
+
+// list is an empty list with room for so many.
+func (c *claims) list(n int) []string {
+	if n > len(c.room) {
+		return make([]string, 0, n)
+	}
+	list := c.room[:0:n]
+	c.room = c.room[n:]
+	return list
 }
 
 // ValidScope reports whether s is one scope as RFC 6749 section 3.3 spells it.

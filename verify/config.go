@@ -93,6 +93,7 @@ type Config struct {
 	// Server, and so does Strict without Feed.
 	Stale Policy
 	// CacheSize is how many verified credentials are remembered: 65,536. A negative one: none.
+	// Four times as many as are in use at once are enough; see the package comment.
 	CacheSize int
 	// Leeway is granted on exp, nbf and iat for clocks that differ: 10 s, at most one minute.
 	// It cannot be switched off by zero; use a nanosecond if you must.

@@ -54,7 +54,11 @@
 //
 // A credential that passed is remembered, with a KeySet that tells when it changes: shown again it
 // costs a hash and a comparison of all of its bytes, its times, the feed and the version of the
-// keys. Nothing that was refused is remembered.
+// keys. Nothing that was refused is remembered. The memory is fixed: CacheSize places in sets of
+// four. When the four that a credential may have are taken, the subject with most of them gives one
+// up, the newcomer counted, and between equals the one that ends first. So a subject that shows any
+// number of good tokens takes at most a quarter of what others have, and only where sets are full:
+// let CacheSize be four times the credentials that are in use at once.
 //
 // # Reasons
 //

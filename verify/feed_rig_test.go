@@ -196,6 +196,9 @@ type house struct {
 	mu    sync.Mutex
 	body  string // what the server answers; "" for not at all
 	asked int
+
+	stop    func()
+	running sync.WaitGroup
 }
 
 // changing is a key set that can lose its key.
@@ -252,8 +255,17 @@ func (h *house) questions() int {
 // inHouse runs a test in a bubble with a verifier that has its first lease.
 func inHouse(t *testing.T, stale verify.Policy, test func(*house)) {
 	t.Helper()
+	inEmptyHouse(t, stale, func(h *house) {
+		h.opens()
+		test(h)
+	})
+}
+
+// inEmptyHouse is inHouse where the feed does not run until the house opens.
+func inEmptyHouse(t *testing.T, stale verify.Policy, test func(*house)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		h := &house{T: t, log: newLedger(t)}
+		h := &house{T: t, log: newLedger(t), stop: func() {}}
 		quiet := slog.New(slog.DiscardHandler)
 		var err error
 		h.key, err = jose.Generate(jose.EdDSA, "key-1")
@@ -270,14 +282,18 @@ func inHouse(t *testing.T, stale verify.Policy, test func(*house)) {
 			Feed: h.feed, Stale: stale, Logger: quiet,
 		})
 		h.must(err)
-		ctx, stop := context.WithCancel(t.Context())
-		var all sync.WaitGroup
-		all.Go(func() { _ = h.feed.Run(ctx) })
-		<-h.feed.Ready()
 		test(h)
-		stop()
-		all.Wait()
+		h.stop()
+		h.running.Wait()
 	})
+}
+
+// opens waits for the first lease.
+func (h *house) opens() {
+	ctx, stop := context.WithCancel(h.Context())
+	h.stop = stop
+	h.running.Go(func() { _ = h.feed.Run(ctx) }) // it runs once
+	<-h.feed.Ready()
 }
 
 func (h *house) must(err error) {

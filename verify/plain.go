@@ -73,9 +73,11 @@ func plainValue(s string, at int) int {
 		return plainString(s, at)
 	case c == '[':
 		return plainList(s, at)
-	case c >= '1' && c <= '9':
+	case c >= '0' && c <= '9':
 		end := at + 1
-		for end < len(s) && s[end] >= '0' && s[end] <= '9' {
+		// A zero in front of other digits is no JSON; alone it is the rsn of every token that
+		// was minted before the first revocation.
+		for c != '0' && end < len(s) && s[end] >= '0' && s[end] <= '9' {
 			end++
 		}
 		// What follows may be a fraction or an exponent: that is for package jose.
@@ -141,14 +143,14 @@ func readText(raw string) (string, error) {
 }
 
 // readList reads an array of nothing but strings from strict JSON.
-func readList(raw string) ([]string, error) {
+func readList(c *claims, raw string) ([]string, error) {
 	if raw[0] != '[' {
 		return nil, ErrClaims
 	}
 	if plainList(raw, 0) != len(raw) {
 		return jose.StringOrArray([]byte(raw))
 	}
-	list := make([]string, 0, strings.Count(raw, `"`)/2)
+	list := c.list(strings.Count(raw, `"`) / 2)
 	for at := 1; at < len(raw)-1; {
 		end := plainString(raw, at)
 		list = append(list, raw[at+1:end-1])

@@ -116,7 +116,7 @@ func (v *Verifier) ask(ctx context.Context, q question) (*claims, error) {
 	if err != nil {
 		return nil, unavailable("ask the issuer", err)
 	}
-	c := &claims{}
+	c := &claims{id: &Identity{}}
 	if err := v.readClaims(c, string(body)); err != nil {
 		return nil, fmt.Errorf("%w: the issuer's answer cannot be read", ErrUnavailable)
 	}

@@ -53,8 +53,8 @@ func (v *Verifier) opaque(ctx context.Context, token string, q question) (*Ident
 // answered goes by what the server said of a credential before, as long as the feed
 // keeps that true, and asks it else.
 func (v *Verifier) answered(ctx context.Context, kind Kind, q question) (*Identity, error) {
-	now := v.now()
-	if h := v.cache.find(q.token, kind); h != nil && h.alive(now) {
+	now, hash := v.now(), v.cache.hash(q.token)
+	if h := v.cache.find(hash, q.token, kind); h != nil && h.alive(now) {
 		switch v.standing(h, now) {
 		case good:
 			v.use(h, now)
@@ -72,16 +72,16 @@ func (v *Verifier) answered(ctx context.Context, kind Kind, q question) (*Identi
 		v.counts.stale.Add(1)
 		return nil, ErrStale
 	}
-	return v.learn(ctx, kind, q)
+	return v.learn(ctx, hash, kind, q)
 }
 
 // learn asks the server and remembers the answer. The feed may have been told more
 // than the server knew when it read; then it is asked once more.
-func (v *Verifier) learn(ctx context.Context, kind Kind, q question) (*Identity, error) {
+func (v *Verifier) learn(ctx context.Context, hash uint64, kind Kind, q question) (*Identity, error) {
 	for range 2 {
 		h, err := v.remote(ctx, kind, q)
 		if err != nil {
-			if old := v.cache.find(q.token, kind); old != nil && errors.Is(err, ErrRevoked) {
+			if old := v.cache.find(hash, q.token, kind); old != nil && errors.Is(err, ErrRevoked) {
 				v.cache.drop(old)
 			}
 			return nil, err
@@ -97,7 +97,7 @@ func (v *Verifier) learn(ctx context.Context, kind Kind, q question) (*Identity,
 		h.asked = now.UnixNano()
 		h.used.Store(h.asked)
 		h.told.Store(h.asked)
-		v.cache.keep(h, now)
+		v.cache.keep(hash, h, now)
 		return &h.id, nil
 	}
 	return nil, ErrRevoked
@@ -132,7 +132,7 @@ func (v *Verifier) remote(ctx context.Context, kind Kind, q question) (*held, er
 	if kind == Session && c.has(nameBinding) {
 		return nil, ErrBinding // a cookie's binding is another one, see package bound
 	}
-	return &held{credential: strings.Clone(q.token), id: c.id, until: v.end(&c.id), idle: c.idle, touch: c.touch}, nil
+	return &held{credential: strings.Clone(q.token), id: *c.id, until: v.end(c.id), idle: c.idle, touch: c.touch}, nil
 }
 
 // end is the moment from which a credential is expired, in nanoseconds.

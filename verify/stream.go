@@ -8,16 +8,18 @@ import (
 // Follow gives a context that ends when a credential does, for what outlives a
 // request: a WebSocket, an event stream, a long download. context.Cause tells why:
 // ErrRevoked when the credential, its session or its user was taken back or its
-// rights changed, ErrExpired, or ErrStale under Strict when the feed is cut off for
-// longer than its lease. Without a Feed it ends at the expiry alone. An open stream
-// counts as use of its session. stop must be called.
+// rights changed, ErrExpired, or ErrStale under Strict when the feed has no lease: it
+// is cut off for longer than that lasts, or has not had its first. Under the other
+// policies a stream goes on without a lease, and ends as soon as the feed learns what
+// it missed. Without a Feed it ends at the expiry alone. An open stream counts as use
+// of its session. stop must be called.
 func (v *Verifier) Follow(ctx context.Context, id *Identity) (followed context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stops := []func(){func() { cancel(context.Canceled) }}
 	expiry := time.AfterFunc(id.ExpiresAt.Add(v.leeway).Sub(v.now()), func() { cancel(ErrExpired) })
 	stops = append(stops, func() { expiry.Stop() })
 	if v.feed != nil {
-		stops = append(stops, v.feed.Watch(v.feed.Keys(v.subject(id)), id.RSN, func() { cancel(ErrRevoked) }))
+		stops = append(stops, v.feed.Watch(v.subject(id), id.RSN, func() { cancel(ErrRevoked) }))
 		if v.stale == Strict {
 			stops = append(stops, v.feed.WatchLease(func() { cancel(ErrStale) }))
 		}

@@ -41,7 +41,8 @@ func (v *Verifier) token(ctx context.Context, token string, q question) (*Identi
 		return nil, ErrType
 	}
 	now := v.now()
-	if h := v.recall(token, now); h != nil {
+	hash := v.cache.hash(token)
+	if h := v.recall(hash, token, now); h != nil {
 		return v.judge(ctx, h, now, q)
 	}
 	h, err := v.first(ctx, token, now)
@@ -50,14 +51,14 @@ func (v *Verifier) token(ctx context.Context, token string, q question) (*Identi
 	}
 	id, err := v.judge(ctx, h, now, q)
 	if err == nil && !q.once {
-		v.keep(h, now)
+		v.keep(hash, h, now)
 	}
 	return id, err
 }
 
 // recall finds a JWT that was verified before with the keys as they still are.
-func (v *Verifier) recall(token string, now time.Time) *held {
-	h := v.cache.find(token, Token)
+func (v *Verifier) recall(hash uint64, token string, now time.Time) *held {
+	h := v.cache.find(hash, token, Token)
 	if h == nil || v.versions == nil || h.keyset == 0 || h.keyset != v.versions.Version(now) {
 		return nil
 	}
@@ -92,9 +93,9 @@ func (v *Verifier) judge(ctx context.Context, h *held, now time.Time, q question
 
 // keep remembers a JWT that was found good. One that was checked while the feed
 // knew nothing is looked at anew the next time.
-func (v *Verifier) keep(h *held, now time.Time) {
+func (v *Verifier) keep(hash uint64, h *held, now time.Time) {
 	if h.keyset != 0 && (v.feed == nil || h.live.Load() != 0) {
-		v.cache.keep(h, now)
+		v.cache.keep(hash, h, now)
 	}
 }
 
@@ -125,6 +126,9 @@ func (v *Verifier) first(ctx context.Context, token string, now time.Time) (*hel
 func (v *Verifier) jwt(ctx context.Context, signed string, now time.Time) (*held, error) {
 	m, err := v.headers.Parse(signed, v.limits)
 	if err != nil {
+		if len(v.decrypt) == 0 && jose.IsEncrypted(signed) {
+			return nil, ErrEncryption
+		}
 		return nil, fromJOSE(err)
 	}
 	if !isAccessToken(m.Header.Type) {
@@ -135,10 +139,10 @@ func (v *Verifier) jwt(ctx context.Context, signed string, now time.Time) (*held
 	}
 	// Nothing of these claims is used before the signature is checked, except to refuse:
 	// a token for somebody else, or one long expired, must not make us fetch keys.
-	var c claims
-	c.id.Kind = Token
-	err = v.claimsOf(&c, m.UnverifiedText(), now)
-	if err != nil {
+	h := &held{}
+	h.id.Kind = Token
+	c := claims{id: &h.id, room: h.lists[:]}
+	if err := v.claimsOf(&c, m.UnverifiedText(), now); err != nil {
 		return nil, err
 	}
 	key, err := v.keys.Key(ctx, m.Header.KeyID, m.Header.Algorithm)
@@ -152,24 +156,22 @@ func (v *Verifier) jwt(ctx context.Context, signed string, now time.Time) (*held
 	if _, err := m.Verify(key); err != nil {
 		return nil, fromJOSE(err)
 	}
-	c.id.keyID = key.ID()
-	from := c.id.IssuedAt
+	h.id.keyID = key.ID()
+	from := h.id.IssuedAt
 	if c.notBefore.After(from) {
 		from = c.notBefore
 	}
-	return &held{id: c.id, from: from.Add(-v.leeway).UnixNano()}, nil
+	h.from = from.Add(-v.leeway).UnixNano()
+	return h, nil
 }
 
 // unwrap opens an encrypted token. What was inside still has to be signed:
 // anybody can encrypt to a public key.
 func (v *Verifier) unwrap(token string) (string, error) {
-	encrypted := jose.IsEncrypted(token)
-	switch {
-	case len(v.decrypt) == 0 && encrypted:
-		return "", ErrEncryption
-	case len(v.decrypt) == 0:
-		return token, nil
-	case !encrypted:
+	if len(v.decrypt) == 0 {
+		return token, nil // an encrypted one has too many segments for a signed one
+	}
+	if !jose.IsEncrypted(token) {
 		return "", ErrEncryption
 	}
 	for _, key := range v.decrypt {

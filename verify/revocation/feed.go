@@ -224,6 +224,7 @@ func (f *Feed) adopt(secret Secret) {
 	f.at, f.proof = Position{}, ""
 	f.known.Store(next)
 	f.version.Add(1)
+	f.watches.rekey(f)
 }
 
 // continues reports whether what is known is of the epoch that the hub is in: then

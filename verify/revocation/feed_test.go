@@ -264,7 +264,7 @@ func TestWatchesEnd(t *testing.T) {
 			return slices.Clone(all)
 		}
 		watch := func(user string) func() {
-			return f.Watch(f.Keys(revocation.Subject{Subject: user}), 0, func() { end(user) })
+			return f.Watch(revocation.Subject{Subject: user}, 0, func() { end(user) })
 		}
 		watch("usr_1")
 		watch("usr_2")

@@ -34,24 +34,27 @@ func (s Secret) Key(kind Kind, id string) uint64 {
 func sipHash(k0, k1 uint64, first byte, text string) uint64 {
 	v0, v1 := k0^0x736f6d6570736575, k1^0x646f72616e646f6d
 	v2, v3 := k0^0x6c7967656e657261, k1^0x7465646279746573
-	block, have := uint64(first), uint(8) // bits of the block that are filled
-	length := len(text) + 1
-	for i := 0; i < len(text); {
-		if have == 0 && len(text)-i >= 8 {
-			block = uint64(text[i]) | uint64(text[i+1])<<8 | uint64(text[i+2])<<16 | uint64(text[i+3])<<24 |
-				uint64(text[i+4])<<32 | uint64(text[i+5])<<40 | uint64(text[i+6])<<48 | uint64(text[i+7])<<56
-			have, i = 64, i+8
-		} else {
-			block |= uint64(text[i]) << have
-			have, i = have+8, i+1
-		}
-		if have == 64 {
-			v3 ^= block
-			v0, v1, v2, v3 = sipRound(v0, v1, v2, v3)
-			v0, v1, v2, v3 = sipRound(v0, v1, v2, v3)
-			v0 ^= block
-			block, have = 0, 0
-		}
+	// The first byte shifts all others: of each eight, the last one goes into the next block.
+	block, length := uint64(first), len(text)+1
+	for ; len(text) >= 8; text = text[8:] {
+		next := uint64(text[0]) | uint64(text[1])<<8 | uint64(text[2])<<16 | uint64(text[3])<<24 |
+			uint64(text[4])<<32 | uint64(text[5])<<40 | uint64(text[6])<<48 | uint64(text[7])<<56
+		block |= next << 8
+		v3 ^= block
+		v0, v1, v2, v3 = sipRound(v0, v1, v2, v3)
+		v0, v1, v2, v3 = sipRound(v0, v1, v2, v3)
+		v0 ^= block
+		block = next >> 56
+	}
+	for i := range len(text) {
+		block |= uint64(text[i]) << (8 * (i + 1))
+	}
+	if len(text) == 7 {
+		v3 ^= block
+		v0, v1, v2, v3 = sipRound(v0, v1, v2, v3)
+		v0, v1, v2, v3 = sipRound(v0, v1, v2, v3)
+		v0 ^= block
+		block = 0
 	}
 	block |= uint64(length) << 56
 	v3 ^= block

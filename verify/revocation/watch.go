@@ -11,11 +11,14 @@ import (
 // the lease ends.
 type watches struct {
 	mu     sync.Mutex
+	all    map[*watch]struct{}
 	byKey  map[uint64]map[*watch]struct{}
 	leases map[*watch]struct{}
 }
 
 type watch struct {
+	of   Subject
+	keys Keys // of it, with the secret that the feed has
 	rsn  int64
 	once sync.Once
 	end  func()
@@ -24,16 +27,17 @@ type watch struct {
 func (w *watch) fire() { w.once.Do(w.end) }
 
 // Watch calls ended once, when something covers a credential: at once if something
-// does already. It does not wait for Fresh. stop forgets it; ended may be under
-// way then.
-func (f *Feed) Watch(k Keys, rsn int64, ended func()) (stop func()) {
-	w := &watch{rsn: rsn, end: ended}
-	f.watches.add(k, w)
-	// Only now: what came before is in the set, and what comes after finds the watch.
-	if known := f.known.Load(); known == nil || known.generation != k.generation || known.set.Covers(&k, rsn) {
+// is known to already. It waits for neither Fresh nor the first snapshot, and goes on
+// when the issuer changes its secret. stop forgets it; ended may be under way then.
+func (f *Feed) Watch(of Subject, rsn int64, ended func()) (stop func()) {
+	w := &watch{of: of, rsn: rsn, end: ended}
+	k := f.watches.add(f, w)
+	// Only now: what came before is in the set, and what comes after finds the watch. If the
+	// secret is another meanwhile, all that is in its set came after.
+	if known := f.known.Load(); known != nil && known.generation == k.generation && known.set.Covers(&k, rsn) {
 		w.fire()
 	}
-	return func() { f.watches.remove(k, w) }
+	return func() { f.watches.remove(w) }
 }
 
 // WatchLease calls ended once, when the feed's answers may no longer be relied on:
@@ -56,12 +60,22 @@ func (f *Feed) WatchLease(ended func()) (stop func()) {
 	}
 }
 
-func (ws *watches) add(k Keys, w *watch) {
+// add returns the keys under which the watch stands.
+func (ws *watches) add(f *Feed, w *watch) Keys {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	if ws.byKey == nil {
-		ws.byKey = map[uint64]map[*watch]struct{}{}
+	if ws.all == nil {
+		ws.all, ws.byKey = map[*watch]struct{}{}, map[uint64]map[*watch]struct{}{}
 	}
+	ws.all[w] = struct{}{}
+	ws.index(w, f.Keys(w.of)) // under the lock: rekey comes before, or finds it
+	return w.keys
+}
+
+// index puts a watch under its keys: none before the feed has a secret. The caller
+// holds mu.
+func (ws *watches) index(w *watch, k Keys) {
+	w.keys = k
 	for _, key := range k.key[:k.n] {
 		if ws.byKey[key] == nil {
 			ws.byKey[key] = map[*watch]struct{}{}
@@ -70,10 +84,22 @@ func (ws *watches) add(k Keys, w *watch) {
 	}
 }
 
-func (ws *watches) remove(k Keys, w *watch) {
+// rekey puts all watches under the keys of the secret that the feed has now: entries
+// that come would find none of them else.
+func (ws *watches) rekey(f *Feed) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	for _, key := range k.key[:k.n] {
+	clear(ws.byKey)
+	for w := range ws.all {
+		ws.index(w, f.Keys(w.of))
+	}
+}
+
+func (ws *watches) remove(w *watch) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	delete(ws.all, w)
+	for _, key := range w.keys.key[:w.keys.n] {
 		delete(ws.byKey[key], w)
 		if len(ws.byKey[key]) == 0 {
 			delete(ws.byKey, key)

@@ -149,7 +149,7 @@ func (g *rig) await(what string, c <-chan struct{}) {
 func (g *rig) refused(f *revocation.Feed, sid string) {
 	g.Helper()
 	ended := make(chan struct{})
-	stop := f.Watch(f.Keys(revocation.Subject{SessionID: sid}), 0, func() { close(ended) })
+	stop := f.Watch(revocation.Subject{SessionID: sid}, 0, func() { close(ended) })
 	defer stop()
 	g.await(sid+" is refused", ended)
 }
