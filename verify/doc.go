@@ -45,7 +45,7 @@
 // what happens.
 //
 // A token that is bound to a key (cnf) is for Bound, which asks its caller for the proof; Token
-// refuses it. The proof is asked for each time, whether the token is remembered or not.
+// refuses it. Possession checks proofs; httpauth and grpcauth have one. The proof is asked for each time, whether the token is remembered or not.
 //
 // An opaque token or a session cookie is checked by the server (RFC 7662); the answer must be
 // about the right kind of credential, issuer and audience. With a feed the answer is gone by until
@@ -86,7 +86,7 @@
 //	proof_replayed        ErrProofReplayed proof of possession that was shown before
 //	proof_nonce           ErrProofNonce    proof of possession without a nonce of this service
 //	used_elsewhere        ErrElsewhere     bound to another network or device
-//	step_up_required      ErrStepUp        the same, and signing in again helps
+//	step_up_required      ErrStepUp        the same, or signed in too long ago or too weakly; signing in again helps
 //	scope_insufficient    ErrScope         good, but lacks a scope
 //	server_unavailable    ErrUnavailable   keys or issuer cannot be asked; try again
 //	revocations_stale     ErrStale         the feed is cut off, under Strict; try again
