@@ -50,3 +50,19 @@ func FuzzAddressesThatAreAlikeLeadToOnePlace(f *testing.F) {
 		}
 	})
 }
+
+// Somebody on the way resolves a dot segment, and somebody else does not: what is for such
+// an address is refused even there. DPOP-006.
+func TestDotSegmentsAreNowhere(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"https://a.example/a/../b", "https://a.example/./b", "https://a.example/b/.", "https://a.example/..", "https://a.example/a/%2e%2E/b", "https://a.example/%2E/b"} {
+		if sameAddress(address, address) {
+			t.Errorf("%s is an address", address)
+		}
+	}
+	for _, address := range []string{"https://a.example/a/.../b", "https://a.example/.well-known/x", "https://a.example/b.", "https://a.example/..b", "https://a.example/a%2F..%2Fb"} {
+		if !sameAddress(address, address) {
+			t.Errorf("%s is none", address)
+		}
+	}
+}
