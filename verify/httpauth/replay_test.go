@@ -1,9 +1,13 @@
 package httpauth_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -228,6 +232,59 @@ func TestCertificateOfAProxy(t *testing.T) {
 			t.Errorf("the proxy says %v: %d, want %d", c.said, got, c.want)
 		}
 	}
+}
+
+// RFC 8705 over a real connection: the handshake has proved the key of the certificate.
+func TestCertificateOfARealConnection(t *testing.T) {
+	t.Parallel()
+	g := newProofRig(t)
+	server := httptest.NewUnstartedServer(g.h)
+	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert} // self-signed ones are as good: cnf names it
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	mine, other := clientCertificate(t), clientCertificate(t)
+	token := g.issuer.Token(verifytest.Scope("orders:read"), verifytest.BoundToCertificate(mine.Leaf))
+	for _, c := range []struct {
+		name string
+		with []tls.Certificate
+		want int
+	}{{"its own", []tls.Certificate{mine}, 200}, {"another", []tls.Certificate{other}, 401}, {"none", nil, 401}, {"its own again", []tls.Certificate{mine}, 200}} {
+		pool := x509.NewCertPool()
+		pool.AddCert(server.Certificate())
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: c.with}}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		res, err := transport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		transport.CloseIdleConnections()
+		if res.StatusCode != c.want {
+			t.Errorf("%s: %d, want %d", c.name, res.StatusCode, c.want)
+		}
+	}
+}
+
+func clientCertificate(t *testing.T) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	raw, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key, Leaf: leaf}
 }
 
 // A token may be bound to both.
