@@ -38,14 +38,15 @@
 // Of a JWT, in this order: its size; its form, to the character; typ, which must be at+jwt, so
 // that no ID token or other JWT passes for an access token (RFC 9068, RFC 8725); that nothing in
 // crit is asked for; the algorithm, against the list in Config; iss and aud, byte for byte; that
-// exp, iat, sub, client_id and jti are there and every known claim has its type; the time; then, and only now, the key is
-// looked up by kid and algorithm, and the signature is checked. Until then nothing the token says
-// was used for anything but to refuse it. Last, the feed tells whether the token was taken back
-// since it was minted. Without a feed, or when it is cut off for longer than its lease, Stale says
-// what happens.
+// exp, iat, sub, client_id and jti are there and every known claim has its type; the time; then,
+// and only now, the key is looked up by kid and algorithm, and the signature is checked. Until then
+// nothing the token says was used for anything but to refuse it. Last, the feed tells whether the
+// token was taken back since it was minted. Without a feed, or when it is cut off for longer than
+// its lease, Stale says what happens.
 //
 // A token that is bound to a key (cnf) is for Bound, which asks its caller for the proof; Token
-// refuses it. The proof is asked for each time, whether the token is remembered or not.
+// refuses it. The proof is asked for each time, whether the token is remembered or not. Possession
+// checks proofs; httpauth and grpcauth have one.
 //
 // An opaque token or a session cookie is checked by the server (RFC 7662); the answer must be
 // about the right kind of credential, issuer and audience. With a feed the answer is gone by until
@@ -90,7 +91,7 @@
 //	proof_replayed        ErrProofReplayed proof of possession that was shown before
 //	proof_nonce           ErrProofNonce    proof of possession without a nonce of this service
 //	used_elsewhere        ErrElsewhere     bound to another network or device
-//	step_up_required      ErrStepUp        the same, and signing in again helps
+//	step_up_required      ErrStepUp        the same, or signed in too long ago or too weakly; signing in again helps
 //	scope_insufficient    ErrScope         good, but lacks a scope
 //	server_unavailable    ErrUnavailable   keys or issuer cannot be asked; try again
 //	revocations_stale     ErrStale         the feed is cut off, under Strict; try again

@@ -68,8 +68,8 @@ var (
 	ErrProofNonce error = &refusal{"proof_nonce", "proof of possession lacks a nonce of this service"}
 	// ErrElsewhere: the credential is bound to another network or device (package bound).
 	ErrElsewhere error = &refusal{"used_elsewhere", "credential is bound to another network or device"}
-	// ErrStepUp: the same, and signing in again helps.
-	ErrStepUp error = &refusal{"step_up_required", "credential is used elsewhere: the person must sign in again"}
+	// ErrStepUp: the same, or the sign-in is too old or too weak for this route; signing in again helps.
+	ErrStepUp error = &refusal{"step_up_required", "the person must sign in again"}
 	// ErrScope: the credential is good, but lacks a scope.
 	ErrScope error = &refusal{"scope_insufficient", "credential lacks a required scope"}
 	// ErrUnavailable: the keys or the issuer cannot be asked now. Try again; the credential may be good.

@@ -37,6 +37,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	secret := f.String("secret-file", "", "`file` with the client's secret (required)")
 	f.StringVar(&c.Stale, "stale", "degrade", "when a JWT may be revoked and nobody knows: strict, degrade or open")
 	f.StringVar(&c.Audience, "audience", "https://orders.example", "this API's `identifier`")
+	f.StringVar(&c.URL, "url", "", "`URL` at which clients reach this service; none: tokens that are bound to a key are refused")
 	f.StringVar(&c.Algorithm, "algorithm", "RS256", "`algorithm` of this API's tokens")
 	f.StringVar(&c.Inventory, "inventory", "", "`URL` of the inventory service; none: it is not asked")
 	f.StringVar(&c.InventoryAudience, "inventory-audience", "https://inventory.example", "the inventory API's `identifier`")

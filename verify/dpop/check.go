@@ -110,7 +110,10 @@ func Check(proof string, w Want) (Proof, error) {
 		return Proof{}, err
 	}
 	p := Proof{JKT: key.Thumbprint(), ID: c.id, Nonce: c.nonce, IssuedAt: c.issued, Algorithm: m.Header.Algorithm}
-	return p, c.fit(w, p)
+	if err := c.fit(w, p); err != nil {
+		return Proof{}, err
+	}
+	return p, nil
 }
 
 func reason(err error) error {
@@ -133,15 +136,15 @@ func parseClaims(body []byte) (c claims, err error) {
 	for _, m := range members {
 		switch m.Name {
 		case "jti":
-			err = text(m.Value, &c.id)
+			c.id, err = jose.String(m.Value)
 		case "htm":
-			err = text(m.Value, &c.method)
+			c.method, err = jose.String(m.Value)
 		case "htu":
-			err = text(m.Value, &c.url)
+			c.url, err = jose.String(m.Value)
 		case "nonce":
-			err = text(m.Value, &c.nonce)
+			c.nonce, err = jose.String(m.Value)
 		case "ath":
-			err = text(m.Value, &c.token)
+			c.token, err = jose.String(m.Value)
 		case "iat":
 			c.issued, err = moment(m.Value)
 		}
@@ -154,8 +157,6 @@ func parseClaims(body []byte) (c claims, err error) {
 	}
 	return c, nil
 }
-
-func text(raw []byte, into *string) error { return json.Unmarshal(raw, into) }
 
 // moment reads a NumericDate, which may have a fraction.
 func moment(raw []byte) (time.Time, error) {
@@ -170,15 +171,21 @@ func moment(raw []byte) (time.Time, error) {
 	return time.Unix(int64(whole), int64(part*1e9)), nil
 }
 
-// fit compares claims with what is wanted.
-func (c claims) fit(w Want, p Proof) error {
-	window, skew := w.Window, w.Skew
+// bounds are Window and Skew with their defaults.
+func (w Want) bounds() (window, skew time.Duration) {
+	window, skew = w.Window, w.Skew
 	if window <= 0 {
 		window = DefaultWindow
 	}
 	if skew <= 0 {
 		skew = DefaultSkew
 	}
+	return window, skew
+}
+
+// fit compares claims with what is wanted.
+func (c claims) fit(w Want, p Proof) error {
+	window, skew := w.bounds()
 	switch {
 	case c.method != w.Method: // case-sensitive, RFC 9110 section 9.1
 		return ErrMethod
@@ -194,16 +201,10 @@ func (c claims) fit(w Want, p Proof) error {
 	return nil
 }
 
-// Until is the last moment at which a proof could be accepted by w: as long it has to
-// be remembered that it was shown.
+// Until is how long it has to be remembered that a proof was shown: by then it is too
+// old for w, also where the clock is slower by Skew.
 func (p Proof) Until(w Want) time.Time {
-	window, skew := w.Window, w.Skew
-	if window <= 0 {
-		window = DefaultWindow
-	}
-	if skew <= 0 {
-		skew = DefaultSkew
-	}
+	window, skew := w.bounds()
 	return p.IssuedAt.Add(window + 2*skew + time.Second)
 }
 

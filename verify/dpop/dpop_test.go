@@ -24,6 +24,10 @@ const (
 		"RnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19.eyJqdGkiOiItQndDM0VTYzZhY2MybFRjIiwiaHRt" +
 		"IjoiUE9TVCIsImh0dSI6Imh0dHBzOi8vc2VydmVyLmV4YW1wbGUuY29tL3Rva2VuIiwiaWF0IjoxNTYyMjYyNjE2fQ.2-GxA6T8lP4vfrg8v-FdWP0A0zdrj8igiMLvqRMUv" +
 		"wnQg4PtFLbdLXiOSsX0x7NVY-FNyJK70nfbV37xRZT3Lg"
+	rfcBound = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJoRjQyVVFVZldWQVdC" +
+		"RnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19.eyJqdGkiOiJlMWozVl9iS2ljOC1MQUVCIiwiaHRtI" +
+		"joiR0VUIiwiaHR1IjoiaHR0cHM6Ly9yZXNvdXJjZS5leGFtcGxlLm9yZy9wcm90ZWN0ZWRyZXNvdXJjZSIsImlhdCI6MTU2MjI2MjYxOCwiYXRoIjoiZlVIeU8ycjJaM0RaNTN" +
+		"Fc05yV0JiMHhXWG9hTnk1OUlpS0NBcWtzbVFFbyJ9.2oW9RP35yRqzhrtNP86L-Ey71EOptxRimPPToA1plemAgR6pxHF8y6-yqyVnmcw6Fy1dqd-jfxSYoMxhAJpLjA"
 )
 
 func TestProofOfRFC9449(t *testing.T) {
@@ -35,6 +39,16 @@ func TestProofOfRFC9449(t *testing.T) {
 	}
 	if p.JKT != rfcKey || p.ID != "-BwC3ESc6acc2lTc" || !p.IssuedAt.Equal(made) || p.Algorithm != jose.ES256 {
 		t.Errorf("proof is %+v", p)
+	}
+	made = time.Unix(1562262618, 0)
+	const token = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU"
+	bound := dpop.Want{Method: "GET", URL: "https://resource.example.org/protectedresource", Token: token, JKT: rfcKey, Now: made}
+	if _, err := dpop.Check(rfcBound, bound); err != nil {
+		t.Errorf("section 7.1: %v", err)
+	}
+	bound.Token += "x"
+	if _, err := dpop.Check(rfcBound, bound); !errors.Is(err, dpop.ErrToken) {
+		t.Errorf("section 7.1 with another token: %v", err)
 	}
 	if got := dpop.Hash("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU"); got != "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo" {
 		t.Errorf("ath is %s", got)
@@ -132,7 +146,11 @@ func TestAddressesAreComparedAsRFC3986SaysAndNoFurther(t *testing.T) {
 		"https://api.example/orders?q=1", "https://api.example/orders#top", "HTTPS://API.EXAMPLE/orders", "https://api.example:443/orders",
 		"https://api.example/%6Frders", "https://api.example/o%72ders",
 	} {
-		good(t, sign(t, k, dpop.Request{URL: alike}), want())
+		body, err := json.Marshal(map[string]any{"jti": "1", "htm": "GET", "htu": alike, "iat": now.Unix()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		good(t, raw(t, k, "", string(body)), want())
 	}
 	for _, other := range []string{
 		"http://api.example/orders", "https://api.example:8443/orders", "https://api.example/Orders", "https://api.example/orders/", "https://api.example//orders",
@@ -207,6 +225,10 @@ func TestHostileProofs(t *testing.T) {
 		"without jti":              raw(t, k, "", body(func(c map[string]any) { delete(c, "jti") })),
 		"an empty jti":             raw(t, k, "", body(func(c map[string]any) { c["jti"] = "" })),
 		"DPOP-005 a long jti":      raw(t, k, "", body(func(c map[string]any) { c["jti"] = strings.Repeat("j", 257) })),
+		"DPOP-005 a jti of 64 KiB": raw(t, k, "", body(func(c map[string]any) { c["jti"] = strings.Repeat("j", 64<<10) })),
+		"a null nonce":             raw(t, k, "", body(func(c map[string]any) { c["nonce"] = nil })),
+		"a null ath":               raw(t, k, "", body(func(c map[string]any) { c["ath"] = nil })),
+		"iat twice":                raw(t, k, "", strings.Replace(right, `"iat":`, `"iat":1,"iat":`, 1)),
 		"a jti that is no text":    raw(t, k, "", body(func(c map[string]any) { c["jti"] = 1 })),
 		"without iat":              raw(t, k, "", body(func(c map[string]any) { delete(c, "iat") })),
 		"iat as text":              raw(t, k, "", body(func(c map[string]any) { c["iat"] = "now" })),
@@ -260,23 +282,78 @@ func TestSeenTakesOneOfManyCopies(t *testing.T) {
 func TestSeenIsBoundedAndForgets(t *testing.T) {
 	t.Parallel()
 	clock := now
-	seen := &dpop.Seen{Most: 3, Now: func() time.Time { return clock }}
-	first := func(id string) bool {
-		ok, err := seen.First(t.Context(), dpop.Proof{JKT: "key", ID: id}, clock.Add(time.Minute))
+	seen := &dpop.Seen{Most: 8, Now: func() time.Time { return clock }}
+	first := func(key, id string) bool {
+		t.Helper()
+		ok, err := seen.First(t.Context(), dpop.Proof{JKT: key, ID: id}, clock.Add(time.Minute))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return ok
 	}
-	if !first("1") || !first("2") || !first("3") || first("4") {
-		t.Fatal("three fit, and a fourth does not")
+	// DPOP-005: one key has a quarter of the room, and its flood refuses nobody else.
+	if !first("flood", "1") || !first("flood", "2") || first("flood", "3") || !first("honest", "3") {
+		t.Fatal("two of one key fit, and a third does not")
 	}
-	if first("1") {
+	for _, key := range []string{"a", "b", "c", "d", "e"} {
+		if !first(key, "1") {
+			t.Fatalf("there is no room for %s", key)
+		}
+	}
+	if first("f", "1") {
+		t.Error("a ninth fits where there is room for eight")
+	}
+	if first("flood", "1") || first("honest", "3") {
 		t.Error("a flood made it forget")
 	}
 	clock = clock.Add(2 * time.Minute)
-	if !first("4") || first("4") {
-		t.Error("what can be shown no more still takes room")
+	for _, id := range []string{"3", "4"} {
+		if !first("flood", id) || first("flood", id) {
+			t.Error("what can be shown no more still takes room")
+		}
+	}
+}
+
+// DPOP-004: a process that starts anew cannot know what the one before it has seen.
+func TestSeenRefusesWhatWasMadeBeforeItsTime(t *testing.T) {
+	t.Parallel()
+	started := now.Add(700 * time.Millisecond)
+	seen := &dpop.Seen{Since: started, Now: func() time.Time { return started }}
+	for _, c := range []struct {
+		made time.Time
+		want bool
+	}{{now, true}, {now.Add(-time.Second), false}, {now.Add(-time.Minute), false}, {now.Add(time.Second), true}} {
+		ok, err := seen.First(t.Context(), dpop.Proof{JKT: "key", ID: c.made.String(), IssuedAt: c.made}, started.Add(time.Minute))
+		if err != nil || ok != c.want {
+			t.Errorf("made %s from its start: %v, %v", c.made.Sub(started), ok, err)
+		}
+	}
+}
+
+// DPOP-005: what separates a key and an id in memory must not be found in an id.
+func TestSeenTellsKeysAndIdsApart(t *testing.T) {
+	t.Parallel()
+	seen := &dpop.Seen{Now: func() time.Time { return now }}
+	for _, p := range []dpop.Proof{{JKT: "a", ID: "b"}, {JKT: "b", ID: "a"}, {JKT: "a", ID: "b\x00"}, {JKT: "a", ID: "\x00b"}, {JKT: "a", ID: "b\x01a"}, {JKT: "a", ID: "b:a"}} {
+		for _, want := range []bool{true, false} {
+			if ok, _ := seen.First(t.Context(), p, now.Add(time.Minute)); ok != want {
+				t.Errorf("%q of %q: %v, want %v", p.ID, p.JKT, ok, want)
+			}
+		}
+	}
+}
+
+// The proof of a request: query and fragment are nobody else's business.
+func TestSignLeavesQueryAndFragmentOut(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	for _, address := range []string{here, here + "?code=secret", here + "#top", here + "?a=1#b"} {
+		proof := sign(t, k, dpop.Request{URL: address})
+		good(t, proof, want())
+		body, err := base64.RawURLEncoding.DecodeString(strings.Split(proof, ".")[1])
+		if err != nil || !strings.Contains(string(body), `"htu":"`+here+`"`) {
+			t.Errorf("%s: %s, %v", address, body, err)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/wafer-auth/wafer/verify/jose"
@@ -13,7 +14,7 @@ import (
 // Request is what a proof is made for.
 type Request struct {
 	Method string
-	URL    string // the address; query and fragment are left out of the proof by who sends it
+	URL    string // the address; query and fragment are left out (RFC 9449 section 4.2)
 	Token  string // the access token that goes with it, "" for none
 	Nonce  string // as the server gave it, "" for none
 	Now    time.Time
@@ -24,8 +25,12 @@ type Request struct {
 func Sign(key *jose.Key, r Request) (string, error) {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
+	address := r.URL
+	if end := strings.IndexAny(address, "?#"); end >= 0 {
+		address = address[:end]
+	}
 	claims := map[string]any{
-		"jti": base64.RawURLEncoding.EncodeToString(id[:]), "htm": r.Method, "htu": r.URL, "iat": r.Now.Unix(),
+		"jti": base64.RawURLEncoding.EncodeToString(id[:]), "htm": r.Method, "htu": address, "iat": r.Now.Unix(),
 	}
 	if r.Token != "" {
 		claims["ath"] = Hash(r.Token)

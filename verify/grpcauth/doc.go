@@ -25,9 +25,18 @@
 //
 // # Which credential counts
 //
-// A bearer token in the authorization metadata, given exactly once; twice is refused, because nobody
+// A token in the authorization metadata, given exactly once; twice is refused, because nobody
 // can say which one a proxy in front has looked at. Cookies, and copies of a header that a gateway
 // makes under other names, are not read.
+//
+// # Bound tokens
+//
+// A token that is bound to a key by DPoP (RFC 9449) comes as "DPoP <token>", with one proof in the
+// dpop metadata: for the method POST and the URL Options.Base + "/package.Service/Method". Under
+// Bearer it is refused, and so is a bearer token under DPoP. One proof begins one call; a stream
+// needs one at its beginning. With Options.ProofNonces the details of use_dpop_nonce hold the nonce
+// for the next proof as dpop_nonce. A token that is bound to a certificate (RFC 8705) needs it on
+// the connection, and a server that asks for one.
 //
 // # Streams
 //
@@ -52,6 +61,8 @@
 //	Unauthenticated   invalid_token         the credential is refused, for whatever reason
 //	Unauthenticated   insufficient_user_authentication
 //	                                        it is bound to another network or device: sign in again
+//	Unauthenticated   invalid_dpop_proof    the proof is for another call, token or key, out of time or used
+//	Unauthenticated   use_dpop_nonce        the proof lacks a nonce of the service: the details have one
 //	Unauthenticated   revoked               on a stream: it was good, and was taken back
 //	Unauthenticated   expired               on a stream: it was good, and its time has come
 //	PermissionDenied  insufficient_scope    it is good, but lacks a scope; the details list all that are needed

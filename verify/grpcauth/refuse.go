@@ -37,6 +37,12 @@ func scopeError(scopes []string) error { return missing{strings.Join(scopes, " "
 func (m missing) Error() string { return verify.ErrScope.Error() }
 func (m missing) Unwrap() error { return verify.ErrScope }
 
+// nonceWanted is ErrProofNonce with the nonce that the next proof must carry.
+type nonceWanted struct{ nonce string }
+
+func (n nonceWanted) Error() string { return verify.ErrProofNonce.Error() }
+func (n nonceWanted) Unwrap() error { return verify.ErrProofNonce }
+
 // answer is one row of the table in the package comment.
 type answer struct {
 	code    codes.Code
@@ -59,6 +65,10 @@ func answerOf(err error) answer {
 		return answer{codes.PermissionDenied, "insufficient_scope"}
 	case errors.Is(err, verify.ErrStepUp):
 		return answer{codes.Unauthenticated, "insufficient_user_authentication"}
+	case errors.Is(err, verify.ErrProofNonce):
+		return answer{codes.Unauthenticated, "use_dpop_nonce"}
+	case errors.Is(err, verify.ErrProof), errors.Is(err, verify.ErrProofReplayed):
+		return answer{codes.Unauthenticated, "invalid_dpop_proof"}
 	case errors.Is(err, verify.ErrUnavailable), errors.Is(err, verify.ErrStale):
 		return answer{codes.Unavailable, "unavailable"}
 	}
@@ -70,8 +80,12 @@ func answerTo(err error) error {
 	ans := answerOf(err)
 	info := &errdetails.ErrorInfo{Reason: strings.ToUpper(ans.message), Domain: domain}
 	var m missing
-	if errors.As(err, &m) {
+	var n nonceWanted
+	switch {
+	case errors.As(err, &m):
 		info.Metadata = map[string]string{"scope": m.scopes}
+	case errors.As(err, &n):
+		info.Metadata = map[string]string{"dpop_nonce": n.nonce}
 	}
 	details := []protoadapt.MessageV1{info}
 	if ans.code == codes.Unavailable {

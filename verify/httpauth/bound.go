@@ -87,7 +87,7 @@ func BehindProxies(networks ...netip.Prefix) func(*http.Request) netip.Addr {
 // asks the issuer each time, after everything else was checked. A session cookie
 // is refused: it is meant to be shown again.
 func (a *Auth) RequireOnce(scopes ...string) func(http.Handler) http.Handler {
-	return a.require(scopes, func(r *http.Request) error {
+	return a.require(scopes, func(r *http.Request, _ *verify.Identity) error {
 		c, err := a.credential(r.Header)
 		if err != nil {
 			return err

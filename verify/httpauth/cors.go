@@ -11,8 +11,8 @@ import (
 // browsers always let them.
 const (
 	sharedMethods  = "DELETE, GET, HEAD, PATCH, POST, PUT"
-	sharedHeaders  = "Authorization, Content-Type, X-Requested-With"
-	exposedHeaders = "Retry-After, WWW-Authenticate, X-Request-Id"
+	sharedHeaders  = "Authorization, Content-Type, DPoP, X-Requested-With"
+	exposedHeaders = "DPoP-Nonce, Retry-After, WWW-Authenticate, X-Request-Id"
 	preflightAge   = "600" // seconds
 )
 

@@ -17,61 +17,64 @@ const maxCookieHeader = 8 << 10
 var errCookieTooLarge = fmt.Errorf("%w: Cookie header too large", verify.ErrAmbiguous)
 
 // authorization finds the token of the Authorization header (RFC 6750 section 2.1,
-// RFC 9449 section 7.1), and whether it is said to be bound to a key. Other schemes are
-// not ours and count as no token.
-func authorization(h http.Header) (token string, proved bool, err error) {
+// RFC 9449 section 7.1). Other schemes are not ours and count as no token. The scheme
+// is told beside an error too: the challenge goes by it.
+func authorization(h http.Header) (token string, as verify.Scheme, err error) {
 	lines := h["Authorization"]
 	if len(lines) == 0 {
-		return "", false, nil
+		return "", as, nil
 	}
 	if len(lines) > 1 {
-		return "", false, verify.ErrAmbiguous
+		return "", as, verify.ErrAmbiguous
 	}
 	scheme, rest, _ := strings.Cut(lines[0], " ")
-	proved = strings.EqualFold(scheme, "DPoP")
-	if !proved && !strings.EqualFold(scheme, "Bearer") {
-		return "", false, nil
+	switch {
+	case strings.EqualFold(scheme, "DPoP"):
+		as = verify.SchemeDPoP
+	case !strings.EqualFold(scheme, "Bearer"):
+		return "", as, nil
 	}
 	token = strings.TrimLeft(rest, " ")
 	if token == "" {
-		return "", false, verify.ErrAmbiguous
+		return "", as, verify.ErrAmbiguous
 	}
-	return token, proved, nil
+	return token, as, nil
 }
 
 // credential is what a request came with. At most one of its texts is set.
 type credential struct {
 	bearer  string // of the Authorization header
-	proved  bool   // its scheme is DPoP
+	scheme  verify.Scheme
 	session string // value of the session cookie
 	token   string // value of the token cookie
 }
 
 // credential finds the one credential. Beside a token of the header the session cookie
 // is not read: browsers attach it to whatever goes to its host. A token cookie is for
-// this service alone, so two of it and another is one too many.
+// this service alone, so two of it and another is one too many. Beside an error only
+// the scheme counts.
 func (a *Auth) credential(h http.Header) (credential, error) {
 	var c credential
 	var err error
-	if c.bearer, c.proved, err = authorization(h); err != nil {
-		return credential{}, err
+	if c.bearer, c.scheme, err = authorization(h); err != nil {
+		return c, err
 	}
 	found := c.bearer != ""
 	if a.tokenCookie != "" {
 		if c.token, err = cookieOf(h, a.tokenCookie); err != nil {
-			return credential{}, err
+			return c, err
 		}
 	}
 	if a.cookies && !found {
 		if c.session, err = cookieOf(h, verify.CookieName); err != nil {
-			return credential{}, err
+			return c, err
 		}
 	}
 	if c.token != "" && (found || c.session != "") {
-		return credential{}, verify.ErrAmbiguous
+		return c, verify.ErrAmbiguous
 	}
 	if c == (credential{}) {
-		return credential{}, verify.ErrNoCredential
+		return c, verify.ErrNoCredential
 	}
 	return c, nil
 }

@@ -40,14 +40,16 @@ type Options struct {
 	// address, and the Host header is whatever the caller writes.
 	Base string
 	// Certificate gives the certificate by which the caller proved itself to a proxy in front (RFC
-	// 8705), nil for none. The default is that of the connection.
+	// 8705), nil for none: what anybody else writes into a header must not count. The default is
+	// that of the connection.
 	Certificate func(*http.Request) *x509.Certificate
-	// Replays remembers proofs. The default is one in memory: a proof counts once in this process.
+	// Replays remembers proofs. The default is one in memory: a proof counts once in this process,
+	// and one from before it started does not count (dpop.Seen).
 	Replays dpop.Replays
 	// ProofNonces, at least 32 random bytes that all nodes share, has proofs carry a nonce of the
 	// service (RFC 9449 section 9): then none can be made in advance. The default asks for none.
 	ProofNonces []byte
-	// Now is the clock that proofs are compared with: time.Now.
+	// Now is the clock that proofs and MaxAge are compared with: time.Now.
 	Now func() time.Time
 	// Metadata is the address of the service's protected resource metadata, for challenges (RFC 9728
 	// section 5.1). See ResourceMetadata.
@@ -77,8 +79,7 @@ type Auth struct {
 	address     func(*http.Request) netip.Addr
 	elsewhere   Elsewhere
 	certificate func(*http.Request) *x509.Certificate
-	replays     dpop.Replays
-	nonces      []byte
+	possession  *verify.Possession
 	now         func() time.Time
 	log         *slog.Logger
 }
@@ -99,8 +100,7 @@ func New(v *verify.Verifier, o Options) *Auth {
 		address:     o.Address,
 		elsewhere:   o.Elsewhere,
 		certificate: o.Certificate,
-		replays:     o.Replays,
-		nonces:      slices.Clone(o.ProofNonces),
+		possession:  possession(o),
 		now:         o.Now,
 		log:         o.Logger,
 	}
@@ -110,11 +110,8 @@ func New(v *verify.Verifier, o Options) *Auth {
 	if a.now == nil {
 		a.now = time.Now
 	}
-	if a.replays == nil {
-		a.replays = &dpop.Seen{Now: a.now}
-	}
-	if o.ProofNonces != nil && len(o.ProofNonces) < 32 {
-		panic("httpauth: ProofNonces has at least 32 bytes")
+	if a.certificate == nil {
+		a.certificate = connectionCertificate
 	}
 	a.prepareSignIn(o)
 	if o.Metadata != "" {
@@ -141,11 +138,11 @@ func Require(v *verify.Verifier, scopes ...string) func(http.Handler) http.Handl
 // credential is good and holds every scope, and finds who it is with From.
 // It panics on a scope that no token can hold (RFC 6749 section 3.3).
 func (a *Auth) Require(scopes ...string) func(http.Handler) http.Handler {
-	return a.require(scopes, func(*http.Request) error { return nil })
+	return a.require(scopes, func(*http.Request, *verify.Identity) error { return nil })
 }
 
 // require makes middleware. last is asked when all else is well.
-func (a *Auth) require(scopes []string, last func(*http.Request) error) func(http.Handler) http.Handler {
+func (a *Auth) require(scopes []string, last func(*http.Request, *verify.Identity) error) func(http.Handler) http.Handler {
 	scopes = slices.Clone(scopes)
 	for _, s := range scopes {
 		if !verify.ValidScope(s) {
@@ -155,7 +152,11 @@ func (a *Auth) require(scopes []string, last func(*http.Request) error) func(htt
 	needed := strings.Join(scopes, " ")
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			id, err := a.identify(r)
+			c, err := a.credential(r.Header)
+			var id *verify.Identity
+			if err == nil {
+				id, err = a.identify(r, c)
+			}
 			if err == nil && !hasAll(id, scopes) {
 				err = verify.ErrScope
 			}
@@ -163,15 +164,17 @@ func (a *Auth) require(scopes []string, last func(*http.Request) error) func(htt
 				err = a.checkElsewhere(r, id)
 			}
 			if err == nil {
-				err = last(r)
+				err = last(r, id)
 			}
 			if err != nil {
-				_, proved, _ := authorization(r.Header)
-				a.refuse(w, r, refused{err: err, scope: needed, proved: proved})
+				a.refuse(w, r, refused{err: err, scope: needed, scheme: c.scheme})
 				return
 			}
 			if a.tidy(w, r) {
 				return
+			}
+			if c.scheme == verify.SchemeDPoP {
+				a.nextNonce(w.Header())
 			}
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), identityKey{}, id)))
 		})
@@ -198,18 +201,14 @@ func (a *Auth) Stream(r *http.Request) (ctx context.Context, stop func()) {
 	return a.verifier.Follow(r.Context(), id)
 }
 
-// identify finds the one credential and has it verified.
-func (a *Auth) identify(r *http.Request) (*verify.Identity, error) {
-	c, err := a.credential(r.Header)
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case c.bearer == "":
-	case c.proved || a.certified(r):
-		return a.verifier.Bound(r.Context(), c.bearer, a.prove(r, c.bearer, c.proved))
-	default:
-		return a.verifier.Token(r.Context(), c.bearer) // without a proof nothing bound is taken
+// identify has the one credential verified.
+func (a *Auth) identify(r *http.Request, c credential) (*verify.Identity, error) {
+	if c.bearer != "" {
+		shown := a.shown(r, c)
+		if shown.Scheme == verify.SchemeBearer && shown.Certificate == nil {
+			return a.verifier.Token(r.Context(), c.bearer) // it proves nothing: what is bound is refused
+		}
+		return a.verifier.Bound(r.Context(), c.bearer, a.possession.Prove(r.Context(), shown))
 	}
 	if err := a.sameOrigin(r); err != nil {
 		return nil, err
@@ -218,11 +217,6 @@ func (a *Auth) identify(r *http.Request) (*verify.Identity, error) {
 		return a.verifier.Token(r.Context(), c.token)
 	}
 	return a.verifier.Session(r.Context(), c.session)
-}
-
-// certified reports whether the caller may have a certificate.
-func (a *Auth) certified(r *http.Request) bool {
-	return a.certificate != nil || r.TLS != nil && len(r.TLS.PeerCertificates) > 0
 }
 
 func hasAll(id *verify.Identity, scopes []string) bool {

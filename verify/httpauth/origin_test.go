@@ -159,9 +159,9 @@ func TestCORSNamesOnlyListedOrigins(t *testing.T) {
 					expect["Access-Control-Allow-Origin"], expect["Access-Control-Allow-Credentials"] = all.Trusted, "true"
 					if method == http.MethodOptions {
 						expect["Access-Control-Allow-Methods"], expect["Access-Control-Max-Age"] = "DELETE, GET, HEAD, PATCH, POST, PUT", "600"
-						expect["Access-Control-Allow-Headers"] = "Authorization, Content-Type, X-Requested-With" + map[string]string{"auth": ", If-Match"}[how]
+						expect["Access-Control-Allow-Headers"] = "Authorization, Content-Type, DPoP, X-Requested-With" + map[string]string{"auth": ", If-Match"}[how]
 					} else {
-						expect["Access-Control-Expose-Headers"] = "Retry-After, WWW-Authenticate, X-Request-Id"
+						expect["Access-Control-Expose-Headers"] = "DPoP-Nonce, Retry-After, WWW-Authenticate, X-Request-Id"
 					}
 				}
 				if w.Code != want {

@@ -9,7 +9,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -313,30 +312,5 @@ func TestIdentityTellsWhatItIsBoundTo(t *testing.T) {
 	}
 	if _, err := g.issuer.Verifier().Token(t.Context(), g.token()); !errors.Is(err, verify.ErrBinding) {
 		t.Errorf("Token takes a bound one: %v", err)
-	}
-}
-
-// RFC 9728: the description stands where the challenge says.
-func TestResourceMetadata(t *testing.T) {
-	t.Parallel()
-	d := httpauth.Resource{URL: "https://mcp.example/tools", Issuer: "https://id.example", Scopes: []string{"tools:call"}, DPoP: true}
-	if got := d.MetadataURL(); got != "https://mcp.example/.well-known/oauth-protected-resource/tools" {
-		t.Errorf("it stands at %s", got)
-	}
-	mux := http.NewServeMux()
-	mux.Handle(httpauth.ResourceMetadata(d))
-	w := send(t, mux, http.MethodGet, d.MetadataURL(), nil)
-	var got struct {
-		Resource   string
-		Servers    []string `json:"authorization_servers"`
-		Algorithms []string `json:"dpop_signing_alg_values_supported"`
-	}
-	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.Resource != d.URL || len(got.Servers) != 1 || len(got.Algorithms) == 0 {
-		t.Errorf("%v: %s", err, w.Body)
-	}
-	g := newProofRig(t, func(o *httpauth.Options) { o.Metadata = d.MetadataURL() })
-	all := strings.Join(send(t, g.h, http.MethodGet, here+"/", nil).Header()["Www-Authenticate"], "; ")
-	if !strings.Contains(all, `resource_metadata="`+d.MetadataURL()+`"`) || !strings.Contains(all, `scope="orders:read"`) || !strings.Contains(all, "DPoP ") {
-		t.Errorf("challenges are %s", all)
 	}
 }

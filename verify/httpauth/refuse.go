@@ -15,8 +15,8 @@ const retryAfter = "1"
 
 type refused struct {
 	err    error
-	scope  string // what the route needs
-	proved bool   // the caller came with a token that is said to be bound
+	scope  string        // what the route needs
+	scheme verify.Scheme // how the caller's token came
 }
 
 // answer is one row of the table in the package comment.
@@ -34,8 +34,7 @@ func (f refused) answer() answer {
 	case errors.Is(f.err, verify.ErrScope):
 		return answer{http.StatusForbidden, "insufficient_scope", `, error="insufficient_scope", scope="` + f.scope + `"`}
 	case errors.Is(f.err, verify.ErrStepUp):
-		// RFC 9470 section 3: a fresh sign-in, however lately the last one was.
-		return answer{http.StatusUnauthorized, "insufficient_user_authentication", `, error="insufficient_user_authentication", max_age="0"`}
+		return answer{http.StatusUnauthorized, "insufficient_user_authentication", `, error="insufficient_user_authentication"` + stepUp(f.err)}
 	case errors.Is(f.err, verify.ErrProofNonce):
 		return answer{http.StatusUnauthorized, "use_dpop_nonce", `, error="use_dpop_nonce"`}
 	case errors.Is(f.err, verify.ErrProof), errors.Is(f.err, verify.ErrProofReplayed):
@@ -74,25 +73,32 @@ func (a *Auth) refuse(w http.ResponseWriter, r *http.Request, f refused) {
 	_, _ = w.Write(a.body(ans)) // a caller who went away needs no answer
 }
 
-// challengeFor says what would be let in. The scheme that a caller tried comes first
-// with what was wrong; DPoP is offered where proofs can be checked (RFC 9449 section
-// 7.1), with a fresh nonce where one is wanted.
+// challengeFor says what would be let in. The scheme that a caller tried is named with
+// what was wrong; DPoP is offered where proofs can be checked (RFC 9449 section 7.1),
+// and named as well where a token is refused because nothing was proved.
 func (a *Auth) challengeFor(h http.Header, f refused, ans answer) {
 	plain := a.challenge + a.metadata
 	if f.scope != "" && ans.auth == "" {
 		plain += `, scope="` + f.scope + `"` // RFC 6750 section 3
 	}
-	offer := "DPoP " + plain + `, algs="` + algorithms + `"`
-	if a.nonces != nil && a.base != "" {
-		h.Set("DPoP-Nonce", a.nonce(a.now(), 0))
-	}
+	bearer, dpop := "Bearer "+plain+ans.auth, "DPoP "+plain+`, algs="`+algorithms+`"`+ans.auth
+	a.nextNonce(h)
 	switch {
-	case f.proved && a.base != "":
-		h.Set("WWW-Authenticate", offer+ans.auth)
-	case a.base == "" || ans.auth != "":
-		h.Set("WWW-Authenticate", "Bearer "+plain+ans.auth)
+	case !a.possession.Checks():
+		h.Set("WWW-Authenticate", bearer)
+	case f.scheme == verify.SchemeDPoP:
+		h.Set("WWW-Authenticate", dpop)
+	case ans.auth == "" || errors.Is(f.err, verify.ErrBinding):
+		h["Www-Authenticate"] = []string{bearer, dpop}
 	default:
-		h["Www-Authenticate"] = []string{"Bearer " + plain, offer}
+		h.Set("WWW-Authenticate", bearer)
+	}
+}
+
+// nextNonce tells what the next proof must carry (RFC 9449 section 8.2).
+func (a *Auth) nextNonce(h http.Header) {
+	if n := a.possession.Nonce(); n != "" {
+		h.Set("DPoP-Nonce", n)
 	}
 }
 

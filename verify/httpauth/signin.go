@@ -1,6 +1,7 @@
 package httpauth
 
 import (
+	"errors"
 	"fmt"
 	"html"
 	"net/http"
@@ -96,9 +97,11 @@ func weight(params string) float64 {
 
 // leads reports whether a refusal is answered with the way to the sign-in page: to
 // a person who came without a credential, or with a cookie that is not good any
-// more. Who sends an Authorization header is a program.
+// more. Who sends an Authorization header is a program. Whoever is signed in, though not
+// as a Level wants it, would be sent back at once.
 func (a *Auth) leads(r *http.Request, err error) bool {
-	if a.signIn == "" || len(r.Header["Authorization"]) > 0 || !person(r) {
+	var low *tooLow
+	if errors.As(err, &low) || a.signIn == "" || len(r.Header["Authorization"]) > 0 || !person(r) {
 		return false
 	}
 	f := refused{err: err}

@@ -117,8 +117,9 @@ func (i *Issuer) read(token string) (handle, bool) {
 		}
 		d := json.NewDecoder(bytes.NewReader(payload))
 		d.UseNumber() // a date must come back as it was written
-		h := handle{kind: "Bearer"}
+		var h handle
 		err = d.Decode(&h.claims)
+		h.kind = tokenType(h.claims)
 		return h, err == nil
 	}
 	return handle{}, false

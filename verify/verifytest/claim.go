@@ -1,6 +1,9 @@
 package verifytest
 
 import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
 	"strings"
 	"time"
 
@@ -26,9 +29,16 @@ func Scope(scopes ...string) Claim { return Set("scope", strings.Join(scopes, " 
 // Audience sets aud to this API.
 func Audience(api string) Claim { return Set("aud", api) }
 
-// Bound sets cnf to a DPoP key: the token must be shown with a proof that it made.
-// Package dpop has Sign for that.
+// Bound sets cnf to a DPoP key (RFC 9449): the token must be shown with a proof that this
+// key made. A Prover has one, and makes the proofs.
 func Bound(key *jose.Key) Claim { return Set("cnf", map[string]any{"jkt": key.Thumbprint()}) }
+
+// BoundToCertificate sets cnf to a client's certificate (RFC 8705): the token must be shown
+// on a connection with it.
+func BoundToCertificate(c *x509.Certificate) Claim {
+	sum := sha256.Sum256(c.Raw)
+	return Set("cnf", map[string]any{"x5t#S256": base64.RawURLEncoding.EncodeToString(sum[:])})
+}
 
 // ExpiresIn sets exp to this long after now; negative for a credential that has expired.
 func ExpiresIn(d time.Duration) Claim {

@@ -9,6 +9,7 @@
 //
 // Tokens, opaque tokens and session cookies are good unless a Claim makes them bad. Revoke ends
 // them, Rotate changes the key, Fail takes the issuer away, WithClock moves time. Feed is for what
-// must end with its credential, such as streams. Nothing here is fit for production: whoever holds
+// must end with its credential, such as streams. Prover is a client with a key, for tokens that are
+// bound to one. Nothing here is fit for production: whoever holds
 // the issuer can mint anything.
 package verifytest

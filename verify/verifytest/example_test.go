@@ -4,9 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"time"
 
 	"github.com/wafer-auth/wafer/verify"
+	"github.com/wafer-auth/wafer/verify/httpauth"
 	"github.com/wafer-auth/wafer/verify/jose"
 	"github.com/wafer-auth/wafer/verify/verifytest"
 )
@@ -110,4 +114,30 @@ func ExampleWithClock() {
 	_, err := v.Token(ctx, token)
 	fmt.Println(verify.Reason(err))
 	// Output: token_expired
+}
+
+func ExampleIssuer_Prover() {
+	t := &exampleTB{}
+	defer t.close()
+	issuer := verifytest.NewIssuer(t)
+	client := issuer.Prover()
+	quiet := slog.New(slog.DiscardHandler)
+	auth := httpauth.New(issuer.Verifier(), httpauth.Options{Base: "https://orders.example", Logger: quiet})
+	service := auth.Require()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id, _ := httpauth.From(r.Context())
+		fmt.Println("orders of", id.Subject)
+	}))
+
+	token := issuer.Token(verifytest.Subject("ada"), verifytest.Bound(client.Key()))
+	r := httptest.NewRequest("GET", "https://orders.example/orders?open=true", nil)
+	client.Show(r, token)
+	service.ServeHTTP(httptest.NewRecorder(), r)
+
+	// Whoever records this request can do nothing with it.
+	w := httptest.NewRecorder()
+	service.ServeHTTP(w, r)
+	fmt.Print(w.Code, " ", w.Body)
+	// Output:
+	// orders of ada
+	// 401 {"error":"invalid_dpop_proof"}
 }

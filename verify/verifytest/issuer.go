@@ -182,11 +182,15 @@ func (i *Issuer) Token(claims ...Claim) string {
 
 // Opaque makes an access token that only the issuer can read.
 func (i *Issuer) Opaque(claims ...Claim) string {
-	kind := "Bearer"
-	if cnf, ok := i.draft(claims).claims["cnf"].(map[string]any); ok && cnf["jkt"] != nil {
-		kind = "DPoP"
+	return i.keep(tokenType(i.draft(claims).claims), claims)
+}
+
+// tokenType is what an answer about an access token says of how it is presented.
+func tokenType(claims map[string]any) string {
+	if cnf, ok := claims["cnf"].(map[string]any); ok && cnf["jkt"] != nil {
+		return "DPoP"
 	}
-	return i.keep(kind, claims)
+	return "Bearer"
 }
 
 // Session signs somebody in and gives the value of the cookie verify.CookieName.

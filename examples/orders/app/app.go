@@ -25,6 +25,11 @@ type Config struct {
 	ClientSecret string
 	Stale        string // strict, degrade or open; "" is degrade
 
+	// URL is where clients reach the service: tokens that are bound to a key need it,
+	// because proofs name it. "" takes none of those. When it is the Audience, the service
+	// describes itself there to clients (RFC 9728).
+	URL string
+
 	// Inventory is the URL of a second service to ask for the stock, "" for none,
 	// and InventoryAudience its API's identifier.
 	Inventory         string
@@ -58,8 +63,18 @@ func New(c Config) (http.Handler, error) {
 	if c.Inventory != "" {
 		s.stock = newStock(c)
 	}
-	auth := httpauth.New(v, httpauth.Options{Realm: "orders", Logger: c.Logger})
+	// What is wrong with a configuration is told, and is no reason to panic.
+	if _, err := verify.NewPossession(verify.PossessionConfig{Base: c.URL}); err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
+	options := httpauth.Options{Realm: "orders", Base: c.URL, Logger: c.Logger}
+	if c.URL != "" && c.URL == c.Audience { // clients look for the description below the API's identifier
+		about := httpauth.Resource{URL: c.Audience, Issuer: c.Issuer, Scopes: []string{"orders:read"}, Name: "Orders", DPoP: true}
+		options.Metadata = about.MetadataURL()
+		mux.Handle(httpauth.ResourceMetadata(about))
+	}
+	auth := httpauth.New(v, options)
 	mux.Handle("GET /orders", auth.Require("orders:read")(http.HandlerFunc(s.orders)))
 	mux.Handle("GET /orders/live", auth.Require("orders:read")(live(auth)))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })

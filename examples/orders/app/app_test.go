@@ -67,6 +67,51 @@ func TestOrdersAreForTokensWithTheScope(t *testing.T) {
 	}
 }
 
+// A client that knows the URL alone finds the issuer, and shows a bound token.
+func TestOrdersDescribeThemselvesAndTakeBoundTokens(t *testing.T) {
+	t.Parallel()
+	h, issuer := service(t, func(c *app.Config) { c.URL = audience })
+	ask := func(path, token string, client *verifytest.Prover) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodGet, audience+path, nil)
+		if client != nil {
+			client.Show(r, token)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	const at = "/.well-known/oauth-protected-resource"
+	challenge := ask("/orders", "", nil).Header().Get("WWW-Authenticate")
+	if !strings.Contains(challenge, `resource_metadata="`+audience+at+`"`) || !strings.Contains(challenge, `scope="orders:read"`) {
+		t.Fatalf("the challenge is %s", challenge)
+	}
+	var about struct {
+		Resource string
+		Servers  []string `json:"authorization_servers"`
+		Scopes   []string `json:"scopes_supported"`
+	}
+	if err := json.Unmarshal(ask(at, "", nil).Body.Bytes(), &about); err != nil {
+		t.Fatal(err)
+	}
+	if about.Resource != audience || len(about.Servers) != 1 || about.Servers[0] != issuer.URL() || len(about.Scopes) != 1 || about.Scopes[0] != "orders:read" {
+		t.Errorf("the description is %+v", about)
+	}
+	client, thief := issuer.Prover(), issuer.Prover()
+	token := issuer.Token(verifytest.Audience(audience), verifytest.Scope("orders:read"), verifytest.Bound(client.Key()))
+	for _, c := range []struct {
+		name   string
+		client *verifytest.Prover
+		want   int
+	}{{"its client", client, http.StatusOK}, {"a thief", thief, http.StatusUnauthorized}, {"its client again", client, http.StatusOK}} {
+		if got := ask("/orders", token, c.client).Code; got != c.want {
+			t.Errorf("%s: status %d, want %d", c.name, got, c.want)
+		}
+	}
+	if got := call(h, token).Code; got != http.StatusUnauthorized {
+		t.Errorf("as a bearer token: status %d", got)
+	}
+}
+
 // TestOrdersComeWithTheStockOfInventory has an inventory that refuses the first
 // token, as after a revocation.
 func TestOrdersComeWithTheStockOfInventory(t *testing.T) {
@@ -145,6 +190,7 @@ func TestWrongConfigurationIsRefused(t *testing.T) {
 		"audience":  func(c *app.Config) { c.Audience = "" },
 		"algorithm": func(c *app.Config) { c.Algorithm = "none" },
 		"secret":    func(c *app.Config) { c.ClientSecret = "" },
+		"url":       func(c *app.Config) { c.URL = "http://orders.example" },
 	} {
 		c := good
 		change(&c)
