@@ -82,10 +82,10 @@ func grantCopy(g grant.Grant) grant.Grant {
 }
 
 // some is a copy of a list that is nil when it has nothing.
-func some(l []string) []string { return append([]string(nil), l...) }
+func some[T any](l []T) []T { return append([]T(nil), l...) }
 
 func ticketCopy(t ticket.Ticket) ticket.Ticket {
-	t.Body, t.ExpiresAt = bytes.Clone(t.Body), when(t.ExpiresAt)
+	t.Body, t.ExpiresAt = some(t.Body), when(t.ExpiresAt)
 	return t
 }
 
@@ -96,7 +96,7 @@ func consentCopy(c consent.Consent) consent.Consent {
 }
 
 func tokenCopy(t grant.AccessToken) grant.AccessToken {
-	t.Claims = bytes.Clone(t.Claims)
+	t.Claims = some(t.Claims)
 	t.ExpiresAt = when(t.ExpiresAt)
 	return t
 }

@@ -141,9 +141,9 @@ func (c *conn) putToken(t grant.AccessToken) error {
 	return free("token digest", n, err)
 }
 
-// blob is bytes as they are stored: nil is NULL.
+// blob is bytes as they are stored: without any it is NULL.
 func blob(b []byte) any {
-	if b == nil {
+	if len(b) == 0 {
 		return nil
 	}
 	return b

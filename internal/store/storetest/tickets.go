@@ -58,7 +58,9 @@ func ticketReadBack(t *testing.T, s store.Store) {
 		one.ExpiresAt = at(time.Minute).Add(789).In(time.FixedZone("CEST", 2*60*60))
 		addTicket(t, s, one)
 		want := newTicket(name)
-		want.Body = body
+		if want.Body = body; len(body) == 0 {
+			want.Body = nil // an empty one comes back as none
+		}
 		same(t, name, ticketsNow(t, s, name), []ticket.Ticket{want})
 		taken, found, err := s.TakeTicket(t.Context(), ticket.Device, one.Key)
 		did(t, "TakeTicket", found, err)
