@@ -168,7 +168,7 @@ func (s *Service) mustAsk(ctx context.Context, c client.Client, r oidc.Request, 
 	switch {
 	case r.Asks(promptConsent):
 		return true, nil
-	case c.FirstParty && c.OAuth.Consents == client.Skip:
+	case c.SkipsConsent():
 		return false, nil
 	case c.OAuth.Consents == client.Ask || Unassured(c, r.RedirectURI):
 		return true, nil

@@ -2,7 +2,6 @@ package client
 
 import (
 	"encoding/json"
-	"slices"
 
 	"github.com/wafer-auth/wafer/verify/jose"
 )
@@ -122,13 +121,14 @@ type AssertionIssuer struct {
 	JWKSURI string          `json:"jwks_uri,omitempty"` // where they are
 }
 
-// Clone returns a copy that shares nothing with o.
+// Clone returns a copy that shares nothing with o. A list without members is nil in
+// it, as it is after a way through JSON.
 func (o OAuth) Clone() OAuth {
-	o.JWKS = slices.Clone(o.JWKS)
-	o.PostLogoutRedirectURIs, o.DefaultACR = slices.Clone(o.PostLogoutRedirectURIs), slices.Clone(o.DefaultACR)
-	o.Contacts, o.Assertions = slices.Clone(o.Contacts), slices.Clone(o.Assertions)
+	o.JWKS = some(o.JWKS)
+	o.PostLogoutRedirectURIs, o.DefaultACR = some(o.PostLogoutRedirectURIs), some(o.DefaultACR)
+	o.Contacts, o.Assertions = some(o.Contacts), some(o.Assertions)
 	for i := range o.Assertions {
-		o.Assertions[i].JWKS = slices.Clone(o.Assertions[i].JWKS)
+		o.Assertions[i].JWKS = some(o.Assertions[i].JWKS)
 	}
 	if o.DefaultMaxAge != nil {
 		age := *o.DefaultMaxAge
@@ -136,6 +136,8 @@ func (o OAuth) Clone() OAuth {
 	}
 	return o
 }
+
+func some[S ~[]E, E any](list S) S { return append(S(nil), list...) }
 
 // Auth returns the client's method, with the default of its kind: "" stands for
 // either of the secret ones.
@@ -151,6 +153,9 @@ func (c Client) Auth() AuthMethod {
 func (c Client) KeepsSecret() bool {
 	return c.Kind == Confidential && (c.Auth() == "" || c.Auth().BySecret())
 }
+
+// SkipsConsent reports whether people are never asked what the client may do.
+func (c Client) SkipsConsent() bool { return c.FirstParty && c.OAuth.Consents == Skip }
 
 // Holds returns the profile, with the default.
 func (c Client) Holds() Profile {

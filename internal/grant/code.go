@@ -59,8 +59,9 @@ func (s *Service) opening(ctx context.Context, r oidc.Request, sess session.Sess
 }
 
 // OpenCode opens a grant that only its code can bring to life, and returns the code.
-// scopes are what the person allowed. Nothing is opened when what allows it ended
-// meanwhile (session.ErrGone). A refusal is an *Error.
+// scopes are what the person allowed, and unless the client skips consent they are
+// remembered as allowed. Nothing is opened when what allows it ended or was taken
+// back meanwhile (session.ErrGone). A refusal is an *Error.
 func (s *Service) OpenCode(ctx context.Context, r oidc.Request, sess session.Session, scopes []string) (string, error) {
 	st, err := s.opening(ctx, r, sess)
 	if err != nil {
@@ -70,7 +71,7 @@ func (s *Service) OpenCode(ctx context.Context, r oidc.Request, sess session.Ses
 	if refused != nil {
 		return "", refused
 	}
-	st.Grant.Scopes = given
+	st.Grant.Scopes, st.Grant.Details.Consented = given, !st.Client.SkipsConsent()
 	added, err := s.Store.AddGrant(ctx, *st.Grant, revoke.Effects{
 		Guard: &revoke.Guard{RSN: st.RSN, Refs: []revoke.Ref{
 			{Kind: revoke.Client, Key: r.ClientID}, {Kind: revoke.API, Key: r.APIID}, {Kind: revoke.Session, Key: sess.ID}, {Kind: revoke.User, Key: sess.UserID},

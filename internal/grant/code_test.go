@@ -14,6 +14,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/account"
 	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/client"
+	"github.com/wafer-auth/wafer/internal/consent"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/oidc"
 	"github.com/wafer-auth/wafer/internal/opaque"
@@ -73,8 +74,22 @@ func request(clientID string, edit ...func(*oidc.Request)) oidc.Request {
 	return r
 }
 
+// allow remembers that the person allowed what is asked for.
+func (h *house) allow(r oidc.Request, s session.Session) {
+	h.t.Helper()
+	now := h.clock.now()
+	given, err := h.store.GiveConsent(h.t.Context(), consent.Consent{
+		UserID: s.UserID, ClientID: r.ClientID, APIID: r.APIID, Scopes: r.Scopes, GivenAt: now, UpdatedAt: now,
+	}, revoke.Effects{})
+	must(h.t, err)
+	if !given {
+		h.t.Fatal("the consent was not taken")
+	}
+}
+
 func (h *house) code(r oidc.Request, s session.Session) string {
 	h.t.Helper()
+	h.allow(r, s)
 	code, err := h.OpenCode(h.t.Context(), r, s, r.Scopes)
 	must(h.t, err)
 	return code
@@ -350,6 +365,7 @@ func TestCodeWidensNothing(t *testing.T) {
 		"an API it is not registered for":          request("web", func(r *oidc.Request) { r.APIID, r.Scopes = notes, []string{"notes:read"} }),
 		"a client without codes":                   request("no-code"),
 	} {
+		h.allow(r, s)
 		if _, err := h.OpenCode(t.Context(), r, s, r.Scopes); err == nil {
 			t.Errorf("%s: a code was opened", name)
 		}
@@ -454,4 +470,34 @@ func TestUserinfoSignedForAClientThatWantsIt(t *testing.T) {
 	if !info.Signed || claims["sub"] != h.ada.ID || claims["aud"] != "web" || claims["iss"] != issuer {
 		t.Errorf("userinfo is %v %v", info.Signed, claims)
 	}
+}
+
+// A consent is looked for, it is withdrawn, and then the code is opened: who was told
+// that an application has no access any more must not find it with a code.
+func TestCodeIsNotOpenedOnAConsentThatWasWithdrawn(t *testing.T) {
+	t.Parallel()
+	h := codeHouse(t)
+	must(t, h.store.AddClient(t.Context(), client.Client{
+		ID: "own", Kind: client.Public, FirstParty: true, Grants: []string{client.AuthorizationCode}, APIs: map[string][]string{orders: {"*"}},
+		RedirectURIs: []string{codeBack}, OAuth: client.OAuth{Consents: client.Skip},
+	}, revoke.Effects{}))
+	s := h.login()
+	r := request("native")
+	open := func(what string, r oidc.Request, scopes []string, want error) {
+		t.Helper()
+		if _, err := h.OpenCode(t.Context(), r, s, scopes); !errors.Is(err, want) {
+			t.Errorf("%s: got %v, want %v", what, err, want)
+		}
+	}
+	h.allow(r, s)
+	open("remembered", r, r.Scopes, nil)
+	_, err := h.store.WithdrawConsent(t.Context(), s.UserID, r.ClientID, func([]string) revoke.Effects { return revoke.Effects{} })
+	must(t, err)
+	open("withdrawn", r, r.Scopes, session.ErrGone)
+	h.allow(request("native", func(r *oidc.Request) { r.Scopes = []string{"openid"} }), s)
+	open("more than is allowed anew", r, r.Scopes, session.ErrGone)
+	open("as much as is allowed anew", r, []string{"openid"}, nil)
+	h.allow(r, s)
+	open("allowed again", r, r.Scopes, nil)
+	open("nobody is asked", request("own"), r.Scopes, nil)
 }

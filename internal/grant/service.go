@@ -243,6 +243,7 @@ func (s *Service) open(ctx context.Context, sess session.Session, o opening) (To
 		ID: opaque.ID(opaque.GrantID, now), SessionID: sess.ID, UserID: sess.UserID, ClientID: ask.ClientID, APIID: apiID,
 		Scopes: scopes, CreatedAt: now, ExpiresAt: s.familyEnd(sess, now), Gen: 1, RotatedAt: now,
 	}
+	st.Grant.Details.Consented = o.by == byDevice
 	st.Grant.Details.JKT, st.Grant.Details.X5T = holder(*st.Client, ask.Proof)
 	added, err := s.Store.AddGrant(ctx, *st.Grant, revoke.Effects{Guard: &revoke.Guard{RSN: st.RSN, Refs: []revoke.Ref{
 		{Kind: revoke.Client, Key: ask.ClientID}, {Kind: revoke.API, Key: apiID},

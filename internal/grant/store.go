@@ -47,6 +47,10 @@ type Details struct {
 	// What refreshing must show: the key that the family is bound to.
 	JKT string `json:"jkt,omitempty"` // thumbprint of a DPoP key (RFC 9449 section 5)
 	X5T string `json:"x5t,omitempty"` // thumbprint of a certificate (RFC 8705 section 3)
+
+	// Consented says that the grant rests on a consent which is remembered: it is not
+	// added without one that covers its scopes.
+	Consented bool `json:"consented,omitempty"`
 }
 
 // AccessToken is an opaque access token as stored.
@@ -102,7 +106,8 @@ type Store interface {
 	// Snapshot reads the rows of q at one moment.
 	Snapshot(ctx context.Context, q Query) (State, error)
 	// AddGrant adds a grant with its effects, if its session, user and client
-	// are still there. It reports whether it did. A taken id is fault.Conflict.
+	// are still there, and with Details.Consented the consent too. It reports
+	// whether it did. A taken id is fault.Conflict.
 	AddGrant(ctx context.Context, g Grant, fx revoke.Effects) (bool, error)
 	// ChangeGrant reads the state of a grant, asks decide, and writes what it
 	// says, all in one write transaction that no other change of the grant can

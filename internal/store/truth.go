@@ -22,7 +22,7 @@ type Truth interface {
 	// covers a session with these refs, both from one moment.
 	Standing(ctx context.Context, rsn int64, refs []revoke.Ref) (head int64, covered bool, err error)
 	// AddGrantApart is AddGrant for a grant whose session lives elsewhere: the
-	// session's row is not looked for. Nothing is added when the log holds an
+	// session's row is not looked for, all else is. Nothing is added when the log holds an
 	// entry that also names; both guards bind.
 	AddGrantApart(ctx context.Context, g grant.Grant, fx revoke.Effects, also revoke.Guard) (bool, error)
 	// AddTokenApart is AddToken for a token whose session lives elsewhere.

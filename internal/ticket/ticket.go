@@ -26,7 +26,7 @@ const (
 type Ticket struct {
 	Kind      Kind
 	Key       opaque.Digest
-	Body      []byte // what its owner keeps in it; nil when being there is all
+	Body      []byte // what its owner keeps in it; nil when being there is all; an empty one comes back as nil
 	ExpiresAt time.Time
 	Version   int64 // 1 when added
 }

@@ -3,6 +3,7 @@ package memory
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/wafer-auth/wafer/internal/consent"
@@ -69,20 +70,21 @@ func (m *Store) WithdrawConsent(ctx context.Context, userID, clientID string, ma
 			}
 		}
 		slices.Sort(ids)
+		mine := func(at consentKey, _ consent.Consent) bool { return at.user == userID && at.client == clientID }
+		did = len(ids) > 0
+		for at, c := range m.consents {
+			did = did || mine(at, c)
+		}
+		if !did {
+			return nil
+		}
 		fx := make(ids)
 		if m.stale(fx.Guard) {
+			did = false
 			return fault.New(fault.Conflict, "What allowed this was taken back meanwhile.")
 		}
-		did = len(ids) > 0
-		for at := range m.consents {
-			if at.user == userID && at.client == clientID {
-				delete(m.consents, at)
-				did = true
-			}
-		}
-		if did {
-			m.apply(fx)
-		}
+		maps.DeleteFunc(m.consents, mine)
+		m.apply(fx)
 		return nil
 	})
 	return did, err

@@ -74,25 +74,29 @@ func grantCopy(g grant.Grant) grant.Grant {
 	g.Scopes = slices.Clone(g.Scopes)
 	if g.Details.Claims != nil {
 		c := *g.Details.Claims
+		c.IDToken, c.Userinfo, c.ACR = some(c.IDToken), some(c.Userinfo), some(c.ACR)
 		g.Details.Claims = &c
 	}
 	g.CreatedAt, g.ExpiresAt, g.RotatedAt = when(g.CreatedAt), when(g.ExpiresAt), when(g.RotatedAt)
 	return g
 }
 
+// some is a copy of a list that is nil when it has nothing.
+func some[T any](l []T) []T { return append([]T(nil), l...) }
+
 func ticketCopy(t ticket.Ticket) ticket.Ticket {
-	t.Body, t.ExpiresAt = bytes.Clone(t.Body), when(t.ExpiresAt)
+	t.Body, t.ExpiresAt = some(t.Body), when(t.ExpiresAt)
 	return t
 }
 
 func consentCopy(c consent.Consent) consent.Consent {
-	c.Scopes = slices.Clone(c.Scopes)
+	c.Scopes = some(c.Scopes)
 	c.GivenAt, c.UpdatedAt = when(c.GivenAt), when(c.UpdatedAt)
 	return c
 }
 
 func tokenCopy(t grant.AccessToken) grant.AccessToken {
-	t.Claims = bytes.Clone(t.Claims)
+	t.Claims = some(t.Claims)
 	t.ExpiresAt = when(t.ExpiresAt)
 	return t
 }

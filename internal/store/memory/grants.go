@@ -76,6 +76,10 @@ func (m *Store) putGrant(g grant.Grant) error {
 	if _, found := m.grants[g.ID]; found {
 		return taken("grant id")
 	}
+	given, found := m.consents[consentKey{g.UserID, g.ClientID, g.APIID}]
+	if g.Details.Consented && (!found || !given.Covers(g.Scopes)) {
+		return errRefused
+	}
 	m.grants[g.ID] = grantCopy(g)
 	return nil
 }

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/account"
@@ -189,10 +190,14 @@ func roleOf(body string) (role.Role, error) {
 	return role.Role(d), err
 }
 
+// encode leaves &, < and > as they are: JSON inside a document comes back as it was
+// given, but for the spaces between.
 func encode(document any) (string, error) {
-	text, err := json.Marshal(document)
-	if err != nil {
+	var text strings.Builder
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(document); err != nil {
 		return "", fmt.Errorf("encode document: %w", err) // a JWK that its API's Check would have refused
 	}
-	return string(text), nil
+	return strings.TrimSuffix(text.String(), "\n"), nil
 }

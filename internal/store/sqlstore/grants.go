@@ -34,7 +34,17 @@ func (s *Store) AddGrant(ctx context.Context, g grant.Grant, fx revoke.Effects) 
 	})
 }
 
+// putGrant adds a grant whose session, user and client are known to be there.
 func (c *conn) putGrant(g grant.Grant) error {
+	if g.Details.Consented {
+		given, found, err := c.consent(g.UserID, g.ClientID, g.APIID)
+		if err != nil {
+			return err
+		}
+		if !found || !given.Covers(g.Scopes) {
+			return errRefused
+		}
+	}
 	details, err := detailsText(g.Details)
 	if err != nil {
 		return err
@@ -131,9 +141,9 @@ func (c *conn) putToken(t grant.AccessToken) error {
 	return free("token digest", n, err)
 }
 
-// blob is bytes as they are stored: nil is NULL.
+// blob is bytes as they are stored: without any it is NULL.
 func blob(b []byte) any {
-	if b == nil {
+	if len(b) == 0 {
 		return nil
 	}
 	return b

@@ -11,6 +11,13 @@ import (
 
 const ticketColumns = "kind, id, body, expires_at, version"
 
+const (
+	ticketOf      = "SELECT " + ticketColumns + " FROM tickets WHERE kind = $1 AND id = $2"
+	changeTicket  = "UPDATE tickets SET body = $4, expires_at = $5, version = version + 1 WHERE kind = $1 AND id = $2 AND version = $3"
+	takeTicket    = "DELETE FROM tickets WHERE kind = $1 AND id = $2 RETURNING " + ticketColumns
+	expireTickets = "DELETE FROM tickets WHERE (kind, id) IN (SELECT kind, id FROM tickets WHERE expires_at < $1 LIMIT $2)"
+)
+
 // ticket takes the next columns, ticketColumns.
 func (r *row) ticket() ticket.Ticket {
 	return ticket.Ticket{Kind: ticket.Kind(r.text()), Key: r.digest(), Body: r.bytes(), ExpiresAt: r.time(), Version: r.int()}
@@ -27,7 +34,7 @@ func (s *Store) AddTicket(ctx context.Context, t ticket.Ticket, fx revoke.Effect
 // TicketByKey implements ticket.Store.
 func (s *Store) TicketByKey(ctx context.Context, kind ticket.Kind, key opaque.Digest) (t ticket.Ticket, found bool, err error) {
 	err = s.read(ctx, func(c *conn) error {
-		found, err = c.one(func(r *row) { t = r.ticket() }, "SELECT "+ticketColumns+" FROM tickets WHERE kind = $1 AND id = $2", string(kind), key[:])
+		found, err = c.one(func(r *row) { t = r.ticket() }, ticketOf, string(kind), key[:])
 		return err
 	})
 	return t, found, err
@@ -36,16 +43,14 @@ func (s *Store) TicketByKey(ctx context.Context, kind ticket.Kind, key opaque.Di
 // ChangeTicket implements ticket.Store.
 func (s *Store) ChangeTicket(ctx context.Context, next ticket.Ticket, fx revoke.Effects) (bool, error) {
 	return s.report(ctx, fx, func(c *conn) error {
-		return once(c.exec("UPDATE tickets SET body = $4, expires_at = $5, version = version + 1 WHERE kind = $1 AND id = $2 AND version = $3",
-			string(next.Kind), next.Key[:], next.Version, blob(next.Body), micros(next.ExpiresAt)))
+		return once(c.exec(changeTicket, string(next.Kind), next.Key[:], next.Version, blob(next.Body), micros(next.ExpiresAt)))
 	})
 }
 
 // TakeTicket implements ticket.Store.
 func (s *Store) TakeTicket(ctx context.Context, kind ticket.Kind, key opaque.Digest) (t ticket.Ticket, found bool, err error) {
 	err = s.write(ctx, func(c *conn) (err error) {
-		found, err = c.one(func(r *row) { t = r.ticket() }, "DELETE FROM tickets WHERE kind = $1 AND id = $2 RETURNING "+ticketColumns,
-			string(kind), key[:])
+		found, err = c.one(func(r *row) { t = r.ticket() }, takeTicket, string(kind), key[:])
 		return err
 	})
 	return t, found, err
@@ -54,6 +59,6 @@ func (s *Store) TakeTicket(ctx context.Context, kind ticket.Kind, key opaque.Dig
 // PurgeTickets implements ticket.Store.
 func (s *Store) PurgeTickets(ctx context.Context, now time.Time, limit int) (int, error) {
 	return s.purge(ctx, limit, func(c *conn, most int) (int64, error) {
-		return c.exec("DELETE FROM tickets WHERE (kind, id) IN (SELECT kind, id FROM tickets WHERE expires_at < $1 LIMIT $2)", micros(now), int64(most))
+		return c.exec(expireTickets, micros(now), int64(most))
 	})
 }

@@ -155,6 +155,22 @@ func otherVerbs() []verb {
 		}, do: func(ctx context.Context, w *world, e fx) (bool, error) {
 			return w.MarkRead(ctx, "new", at(0), e)
 		}},
+		{name: "AddTicket", do: func(ctx context.Context, w *world, e fx) (bool, error) {
+			return w.AddTicket(ctx, newTicket("new"), e)
+		}},
+		{name: "ChangeTicket", prepare: func(ctx context.Context, w *world) (bool, error) {
+			return w.AddTicket(ctx, newTicket("new"), none)
+		}, do: func(ctx context.Context, w *world, e fx) (bool, error) {
+			return w.ChangeTicket(ctx, newTicket("new"), e)
+		}},
+		{name: "GiveConsent", free: true, do: func(ctx context.Context, w *world, e fx) (bool, error) {
+			return w.GiveConsent(ctx, newConsent("bob", "web", "orders", "read"), e)
+		}},
+		{name: "WithdrawConsent", prepare: func(ctx context.Context, w *world) (bool, error) {
+			return w.GiveConsent(ctx, newConsent("bob", "web", "orders", "read"), none)
+		}, do: func(ctx context.Context, w *world, e fx) (bool, error) {
+			return w.WithdrawConsent(ctx, "bob", "web", func([]string) fx { return e })
+		}},
 		{name: "Record", free: true, do: func(ctx context.Context, w *world, e fx) (bool, error) {
 			_, err := w.Record(ctx, e)
 			return err == nil, err

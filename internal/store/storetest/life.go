@@ -7,12 +7,15 @@ import (
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/account"
+	"github.com/wafer-auth/wafer/internal/consent"
 	"github.com/wafer-auth/wafer/internal/feed"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/keyring"
+	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/session"
 	"github.com/wafer-auth/wafer/internal/store"
+	"github.com/wafer-auth/wafer/internal/ticket"
 )
 
 func lifeCases() []testCase {
@@ -43,11 +46,19 @@ func closed(t *testing.T, s store.Store) {
 	_, listErr := s.Verifiers(ctx)
 	_, raiseErr := s.RaiseEpoch(ctx, 1, 0)
 	_, purgeErr := s.PurgeVerifiers(ctx, at(0), 1)
+	_, addErr := s.AddTicket(ctx, newTicket("t"), none)
+	_, _, ticketErr := s.TicketByKey(ctx, ticket.Device, opaque.Hash("t"))
+	_, _, takeErr := s.TakeTicket(ctx, ticket.Device, opaque.Hash("t"))
+	_, ticketsErr := s.PurgeTickets(ctx, at(0), 1)
+	_, giveErr := s.GiveConsent(ctx, newConsent("ada", "web", "orders"), none)
+	_, consentsErr := s.ConsentsOf(ctx, "ada")
+	_, withdrawErr := s.WithdrawConsent(ctx, "ada", "web", func([]string) revoke.Effects { return none })
 	for name, err := range map[string]error{
 		"Audit": s.Audit(ctx, event("a")), "AddUser": s.AddUser(ctx, newUser("ada"), none), "Head": headErr, "Snapshot": snapErr, "UserByID": userErr,
 		"FeedHead": feedErr, "Verifiers": listErr, "RaiseEpoch": raiseErr, "PurgeVerifiers": purgeErr, "AwaitRevocations": s.AwaitRevocations(ctx, 0),
 		"WantAcks": s.WantAcks(ctx, at(0)), "AddVerifier": s.AddVerifier(ctx, newVerifier("v", at(0))), "NoteVerifiers": s.NoteVerifiers(ctx, nil),
-		"RemoveVerifiers": s.RemoveVerifiers(ctx, nil),
+		"RemoveVerifiers": s.RemoveVerifiers(ctx, nil), "AddTicket": addErr, "TicketByKey": ticketErr, "TakeTicket": takeErr, "PurgeTickets": ticketsErr,
+		"GiveConsent": giveErr, "ConsentsOf": consentsErr, "WithdrawConsent": withdrawErr,
 	} {
 		if err == nil {
 			t.Errorf("%s after Close: no error", name)
@@ -63,8 +74,16 @@ func doneContext(t *testing.T, s store.Store) {
 	fx := takes(revoke.User, "ada")
 	_, recordErr := s.Record(ctx, fx)
 	_, changeErr := s.ChangeUser(ctx, newUser("ada"), fx)
+	_, ticketErr := s.AddTicket(ctx, newTicket("t"), fx)
+	_, _, takeErr := s.TakeTicket(ctx, ticket.Device, opaque.Hash("t"))
+	_, giveErr := s.GiveConsent(ctx, newConsent("ada", "web", "orders"), fx)
 	decided := false
+	_, withdrawErr := s.WithdrawConsent(ctx, "ada", "web", func([]string) revoke.Effects {
+		decided = true
+		return fx
+	})
 	for name, err := range map[string]error{
+		"AddTicket": ticketErr, "TakeTicket": takeErr, "GiveConsent": giveErr, "WithdrawConsent": withdrawErr,
 		"Record": recordErr, "ChangeUser": changeErr, "Audit": s.Audit(ctx, event("a")), "AddUser": s.AddUser(ctx, newUser("eve"), fx),
 		"ChangeGrant": s.ChangeGrant(ctx, "g1", func(grant.State) grant.Change {
 			decided = true
@@ -113,6 +132,18 @@ func survives(t *testing.T, s store.Store, again func(*testing.T, store.Store) s
 	did(t, "RaiseEpoch", ok, err)
 	ok, err = touch(ctx, s, "s3", at(time.Minute), at(2*time.Hour))
 	did(t, "TouchSession", ok, err)
+	ok, err = s.AddTicket(ctx, newTicket("t"), none)
+	did(t, "AddTicket", ok, err)
+	ok, err = s.ChangeTicket(ctx, newTicket("t"), none)
+	did(t, "ChangeTicket", ok, err)
+	ok, err = s.AddTicket(ctx, newTicket("taken"), none)
+	did(t, "AddTicket", ok, err)
+	_, ok, err = s.TakeTicket(ctx, ticket.Device, opaque.Hash("taken"))
+	did(t, "TakeTicket", ok, err)
+	give(t, s, newConsent("bob", "app", "orders", "read"))
+	give(t, s, newConsent("bob", "web", "orders", "read"))
+	ok, err = s.WithdrawConsent(ctx, "bob", "web", func([]string) revoke.Effects { return none })
+	did(t, "WithdrawConsent", ok, err)
 	before := contentsOf(t, s, w)
 
 	s = again(t, s)
@@ -134,6 +165,9 @@ type contents struct {
 	gone     []string
 	log      []revoke.Recorded
 
+	ticket, taken []ticket.Ticket
+	consents      []consent.Consent
+
 	feed      feed.Head
 	verifiers []feed.Verifier
 }
@@ -150,6 +184,9 @@ func contentsOf(t *testing.T, s store.Store, w *world) contents {
 	c.sessions, err = s.SessionsOf(ctx, "bob")
 	must(t, err)
 	c.log, err = s.Revocations(ctx, 0, 1000)
+	must(t, err)
+	c.ticket, c.taken = ticketsNow(t, s, "t"), ticketsNow(t, s, "taken")
+	c.consents, err = s.ConsentsOf(ctx, "bob")
 	must(t, err)
 	c.feed, c.verifiers = feedHead(t, s), verifiers(t, s)
 	return c

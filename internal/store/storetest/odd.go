@@ -7,8 +7,10 @@ import (
 	"github.com/wafer-auth/wafer/internal/audit"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/limit"
+	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/store"
+	"github.com/wafer-auth/wafer/internal/ticket"
 )
 
 func oddCases() []testCase {
@@ -33,6 +35,20 @@ func oddText(t *testing.T, s store.Store) {
 		same(t, "snapshot of "+odd, st, grant.State{RSN: st.RSN})
 		_, found, err = s.Covered(ctx, 0, []revoke.Ref{{Kind: revoke.User, Key: odd}})
 		refused(t, "covered "+odd, found, err)
+
+		given, err := s.GiveConsent(ctx, newConsent(odd, "web", "orders", "read"), none)
+		refused(t, "consent of "+odd, given, err)
+		given, err = s.GiveConsent(ctx, newConsent("ada", odd, "orders", "read"), none)
+		refused(t, "consent to "+odd, given, err)
+		give(t, s, newConsent("ada", "web", odd, "read"))
+		_, found, err = s.ConsentFor(ctx, "ada", "web", odd)
+		did(t, "consent for "+odd, found, err)
+		_, found, err = s.ConsentFor(ctx, odd, "web", odd)
+		refused(t, "consent for "+odd+" of nobody", found, err)
+		given, err = s.WithdrawConsent(ctx, "ada", "web"+odd, func([]string) revoke.Effects { return none })
+		refused(t, "withdrawal from "+odd, given, err)
+		_, found, err = s.TicketByKey(ctx, ticket.Kind(odd), opaque.Hash("t"))
+		refused(t, "ticket of kind "+odd, found, err)
 
 		one := newSession("s"+odd, "ada", odd)
 		one.Agent, one.Address = odd, odd

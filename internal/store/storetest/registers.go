@@ -3,12 +3,14 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/account"
 	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/client"
+	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/role"
 	"github.com/wafer-auth/wafer/internal/store"
@@ -31,6 +33,7 @@ func userRegister(s store.Store) register[account.User] {
 		make: newUser,
 		edit: func(u account.User) account.User {
 			u.Name, u.Roles, u.Disabled, u.UpdatedAt = "Edited", []string{"admin", "clerk"}, true, at(time.Hour)
+			u.Profile = account.Profile{Nickname: "edited"}
 			return u
 		},
 		version: func(u *account.User) *int64 { return &u.Version },
@@ -43,6 +46,8 @@ func clientRegister(s store.Store) register[client.Client] {
 		make: newClient,
 		edit: func(c client.Client) client.Client {
 			c.Name, c.APIs, c.Origins, c.UpdatedAt = "Edited", map[string][]string{"vault": {"a", "b"}}, nil, at(time.Hour)
+			c.OldSecretHash, c.OldSecretUntil, c.RegistrationHash, c.Source = opaque.Digest{}, time.Time{}, opaque.Digest{}, client.ByOperator
+			c.OAuth = client.OAuth{DefaultACR: []string{"one"}}
 			return c
 		},
 		version: func(c *client.Client) *int64 { return &c.Version },
@@ -85,7 +90,8 @@ func registerCases() []testCase {
 	all = append(all, registerCasesOf("Users", userRegister)...)
 	all = append(all, registerCasesOf("Clients", clientRegister)...)
 	all = append(all, registerCasesOf("APIs", apiRegister)...)
-	return append(all, registerCasesOf("Roles", roleRegister)...)
+	all = append(all, registerCasesOf("Roles", roleRegister)...)
+	return append(all, clientCases()...)
 }
 
 func registerCasesOf[T any](name string, open func(store.Store) register[T]) []testCase {
@@ -94,6 +100,7 @@ func registerCasesOf[T any](name string, open func(store.Store) register[T]) []t
 	}
 	return []testCase{
 		{name + "/ReadBackAsWritten", on(readBack[T])},
+		{name + "/GivesAndTakesCopies", on(registerCopies[T])},
 		{name + "/TakenIDIsAConflict", on(takenID[T])},
 		{name + "/ChangeNeedsTheVersionRead", on(changeNeedsVersion[T])},
 		{name + "/RemoveNeedsTheVersionRead", on(removeNeedsVersion[T])},
@@ -122,6 +129,68 @@ func readBack[T any](t *testing.T, r register[T]) {
 	got, _, err = r.byID(ctx, "one")
 	must(t, err)
 	same(t, "as changed", got, next)
+}
+
+// registerCopies: nothing that a caller does to what it gave or got shows in the store,
+// whether the store read it or remembers it.
+func registerCopies[T any](t *testing.T, r register[T]) {
+	ctx := t.Context()
+	given := r.make("one")
+	must(t, r.add(ctx, given, none))
+	scribble(reflect.ValueOf(&given))
+	want := r.make("one")
+	for range 2 {
+		for i := range 3 {
+			got, _, err := r.byID(ctx, "one")
+			must(t, err)
+			same(t, fmt.Sprint("reading ", i), got, want)
+			scribble(reflect.ValueOf(&got))
+			all, err := r.list(ctx, "", 10)
+			must(t, err)
+			same(t, fmt.Sprint("list ", i), all, []T{want})
+			scribble(reflect.ValueOf(&all))
+		}
+		given, want = r.edit(want), r.edit(want)
+		if *r.version(&want) > 1 {
+			return
+		}
+		ok, err := r.change(ctx, given, none)
+		did(t, "change", ok, err)
+		*r.version(&want)++
+	}
+}
+
+// scribble changes everything that can be reached from v.
+func scribble(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			scribble(v.Elem())
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				scribble(v.Field(i))
+			}
+		}
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			scribble(v.Index(i))
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			scribble(v.MapIndex(key))
+			v.SetMapIndex(key, reflect.Zero(v.Type().Elem()))
+		}
+	case reflect.String:
+		v.SetString("evil")
+	case reflect.Bool:
+		v.SetBool(!v.Bool())
+	case reflect.Int, reflect.Int64:
+		v.SetInt(v.Int() + 1)
+	case reflect.Uint8, reflect.Uint32:
+		v.SetUint(v.Uint() ^ 1)
+	}
 }
 
 func takenID[T any](t *testing.T, r register[T]) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -130,6 +131,9 @@ func spoil(st grant.State) {
 	st.Client.APIs["other"] = []string{"*"}
 	st.API.Scopes[0], st.API.Token.Encrypt.Alg, st.API.Token.Encrypt.JWK[0] = "*", "none", '!'
 	st.Session.AMR[0], st.Grant.Scopes[0] = "evil", "*"
+	for _, all := range []any{st.User, st.Client, st.API, st.Session, st.Grant, &st.Roles} {
+		scribble(reflect.ValueOf(all))
+	}
 }
 
 // rounds is how often a race between two is run.

@@ -87,8 +87,9 @@ type testCase struct {
 func cases() []testCase {
 	var all []testCase
 	for _, some := range [][]testCase{
-		auditCases(), counterCases(), effectCases(), feedCases(), grantCases(), keyCases(), lifeCases(), logCases(), oddCases(), outboxCases(),
-		raceCases(), registerCases(), roleCases(), sessionCases(), setupCases(), snapshotCases(), statusCases(), tokenCases(), userCases(),
+		auditCases(), consentCases(), counterCases(), detailCases(), effectCases(), feedCases(), grantCases(), keyCases(), lifeCases(), logCases(), oddCases(), outboxCases(),
+		raceCases(), registerCases(), roleCases(), sessionCases(), setupCases(), snapshotCases(), statusCases(), ticketCases(),
+		tokenCases(), userCases(),
 	} {
 		all = append(all, some...)
 	}

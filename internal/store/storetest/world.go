@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/audit"
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/grant"
+	"github.com/wafer-auth/wafer/internal/oidc"
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/role"
@@ -24,7 +26,7 @@ var none revoke.Effects
 
 func newUser(id string) account.User {
 	return account.User{
-		ID: id, Login: id + "@Example.com", Canonical: id + "@example.com", Name: "Name of " + id, PasswordHash: "$hash$" + id,
+		ID: id, Login: id + "@Example.com", Canonical: id + "@example.com", Name: "Name of " + id, PasswordHash: "$hash$" + id, Profile: newProfile(id),
 		PasswordChangedAt: at(-time.Hour), Roles: []string{"clerk"}, CreatedAt: at(-2 * time.Hour), UpdatedAt: at(-time.Hour), Version: 1,
 	}
 }
@@ -34,9 +36,44 @@ func newClient(id string) client.Client {
 		ID: id, Name: "Name of " + id, Kind: client.Confidential, FirstParty: true, SecretHash: opaque.Hash(id),
 		RedirectURIs: []string{"https://" + id + ".example/cb"}, Origins: []string{"https://" + id + ".example"},
 		Grants: []string{client.AuthorizationCode, client.RefreshToken}, APIs: map[string][]string{"orders": {"read"}, "vault": {"*"}}, Serves: []string{"vault"},
-		Bind:                 bound.Policy{Network: bound.Refuse, Device: bound.Report},
+		Bind:          bound.Policy{Network: bound.Refuse, Device: bound.Report},
+		OldSecretHash: opaque.Hash("old " + id), OldSecretUntil: at(time.Hour), OAuth: newOAuth(id), Source: client.ByItself,
+		RegistrationHash:     opaque.Hash("registration of " + id),
 		BackchannelLogoutURI: "https://" + id + ".example/logout", BackchannelLogoutSession: true,
 		CreatedAt: at(-2 * time.Hour), UpdatedAt: at(-time.Hour), Version: 1,
+	}
+}
+
+// newProfile and newOAuth have something in every field: one that a backend drops is
+// missed by every test.
+func newProfile(id string) account.Profile {
+	return account.Profile{
+		GivenName: "Given " + id, FamilyName: "Family", MiddleName: "Middle", Nickname: "nick", PreferredUsername: id, ProfileURL: "https://p.example/" + id,
+		Picture: "https://p.example/" + id + ".png", Website: "https://w.example", Gender: "other", Birthdate: "0000-12-10", Zoneinfo: "Europe/Berlin",
+		Locale: "de-DE", Email: id + "@example.com", EmailVerified: true, Phone: "+49 30 1", PhoneVerified: true,
+		Address: json.RawMessage(`{"formatted":"Smith & Sons\u2028<1 \"A\">","locality":"Köln"}`),
+	}
+}
+
+func newOAuth(id string) client.OAuth {
+	age := 0
+	keys := json.RawMessage(`{"keys":[{"kty":"OKP","kid":"<` + id + `>&"}]}`)
+	return client.OAuth{
+		Profile: client.FAPI2, AuthMethod: client.AuthTLS, AuthAlg: jose.PS256, JWKS: keys, JWKSURI: "https://" + id + ".example/jwks?a=1&b=2",
+		TLSSubjectDN: "CN=" + id, TLSSANDNS: "dns", TLSSANURI: "uri", TLSSANIP: "::1", TLSSANEmail: "a@b", TLSBound: true, DPoPBound: true, RequirePAR: true,
+		RequireSigned: true, RequestAlg: jose.ES256, IDTokenAlg: jose.PS256, UserinfoAlg: jose.ES256, IntrospectionAlg: jose.EdDSA,
+		PostLogoutRedirectURIs: []string{"https://" + id + ".example/bye"}, FrontchannelLogoutURI: "https://" + id + ".example/front",
+		FrontchannelLogoutSession: true, DefaultMaxAge: &age, RequireAuthTime: true, DefaultACR: []string{"b", "a"}, InitiateLoginURI: "https://i.example",
+		ApplicationType: "native", SectorURI: "https://s.example", URI: "https://u.example", LogoURI: "https://l.example", PolicyURI: "https://p.example",
+		TermsURI: "https://t.example", Contacts: []string{"ops@example.com"}, Consents: client.Ask,
+		Assertions: []client.AssertionIssuer{{Issuer: "https://as.example", JWKS: keys, JWKSURI: "https://as.example/jwks"}},
+	}
+}
+
+func newDetails() grant.Details {
+	return grant.Details{
+		RedirectURI: "https://web.example/cb?a=1&b=<2>", RedirectSent: true, Challenge: "challenge", CodeJKT: "code-jkt", Nonce: "n\x00\"<&>\u2028",
+		Claims: &oidc.Claims{IDToken: []string{"email"}, Userinfo: []string{"name", "address"}, ACR: []string{"phr"}, Sub: "ada"}, JKT: "jkt", X5T: "x5t",
 	}
 }
 
@@ -64,7 +101,7 @@ func newSession(id, userID, clientID string) session.Session {
 func newGrant(id string, s session.Session, clientID, apiID string) grant.Grant {
 	return grant.Grant{
 		ID: id, SessionID: s.ID, UserID: s.UserID, ClientID: clientID, APIID: apiID, Scopes: []string{"read"},
-		CreatedAt: at(0), ExpiresAt: at(24 * time.Hour), Gen: 1, RotatedAt: at(0),
+		CreatedAt: at(0), ExpiresAt: at(24 * time.Hour), Gen: 1, RotatedAt: at(0), Details: newDetails(),
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/client"
+	"github.com/wafer-auth/wafer/internal/consent"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/oidc"
 	"github.com/wafer-auth/wafer/internal/opaque"
@@ -248,6 +249,8 @@ func (g rig) spa() session.Session {
 func (g rig) codeFor(s session.Session, jkt string) string {
 	g.t.Helper()
 	scopes := []string{"openid", "orders:read"}
+	_, err := g.store.GiveConsent(g.t.Context(), consent.Consent{UserID: s.UserID, ClientID: "spa", APIID: orders, Scopes: scopes}, revoke.Effects{})
+	g.must(err)
 	code, err := g.grants.OpenCode(g.t.Context(), oidc.Request{
 		ClientID: "spa", RedirectURI: "https://spa.example/back", APIID: orders, Scopes: scopes, JKT: jkt,
 		Challenge: challenge(),

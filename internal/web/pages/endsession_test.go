@@ -11,8 +11,10 @@ import (
 
 	"github.com/wafer-auth/wafer/internal/admin"
 	"github.com/wafer-auth/wafer/internal/api"
+	"github.com/wafer-auth/wafer/internal/consent"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/oidc"
+	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/web/middleware"
 	"github.com/wafer-auth/wafer/verify/bound"
 )
@@ -33,6 +35,8 @@ func (g *rig) tokensOf(secret, clientID string) grant.Tokens {
 	}
 	c := g.known(clientID)
 	r := oidc.Request{ClientID: clientID, RedirectURI: c.RedirectURIs[0], APIID: api.Userinfo, Scopes: []string{"openid"}, Challenge: challenge(verifier)}
+	_, err = g.store.GiveConsent(ctx, consent.Consent{UserID: s.UserID, ClientID: clientID, APIID: r.APIID, Scopes: r.Scopes}, revoke.Effects{})
+	g.must(err)
 	code, err := g.grants.OpenCode(ctx, r, s, r.Scopes)
 	g.must(err)
 	tokens, err := g.grants.Exchange(ctx, c, grant.CodeAsk{Code: code, RedirectURI: r.RedirectURI, Verifier: verifier})
