@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"github.com/wafer-auth/wafer/verify"
 	"github.com/wafer-auth/wafer/verify/httpauth"
@@ -30,6 +33,10 @@ type Config struct {
 	Inventory         string
 	InventoryAudience string
 
+	// Base is the URL at which clients reach this service: http://localhost:8081. Tokens
+	// that are bound to a key are taken only with it: a proof names the address. "" for none.
+	Base string
+
 	// Feed tells what was taken back. Its Run must be called. nil: Wafer is asked
 	// about every credential.
 	Feed *revocation.Feed
@@ -51,15 +58,20 @@ func New(c Config) (http.Handler, error) {
 		c.Logger = slog.Default()
 	}
 	v, err := verifier(c)
-	if err != nil {
+	if err := errors.Join(err, checkBase(c.Base)); err != nil {
 		return nil, err
 	}
 	s := &service{log: c.Logger}
 	if c.Inventory != "" {
 		s.stock = newStock(c)
 	}
-	auth := httpauth.New(v, httpauth.Options{Realm: "orders", Logger: c.Logger})
+	o := httpauth.Options{Realm: "orders", Base: c.Base, Logger: c.Logger}
 	mux := http.NewServeMux()
+	if r, ok := c.resource(); ok {
+		mux.Handle(httpauth.ResourceMetadata(r))
+		o.Metadata = r.MetadataURL()
+	}
+	auth := httpauth.New(v, o)
 	mux.Handle("GET /orders", auth.Require("orders:read")(http.HandlerFunc(s.orders)))
 	mux.Handle("GET /orders/live", auth.Require("orders:read")(live(auth)))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
@@ -86,6 +98,29 @@ func verifier(c Config) (*verify.Verifier, error) {
 		Issuer: c.Issuer, Audience: c.Audience, Algorithms: []jose.Algorithm{jose.Algorithm(c.Algorithm)},
 		Keys: keys, Server: server, Feed: c.Feed, Stale: stale, Logger: c.Logger,
 	})
+}
+
+// resource describes the service to clients that were never told of it. Its identifier
+// must lie at the address they call, for they compare the two (RFC 9728 section 3.3):
+// with another audience nothing is described.
+func (c Config) resource() (httpauth.Resource, bool) {
+	if c.Base == "" || !strings.HasPrefix(c.Audience+"/", strings.TrimRight(c.Base, "/")+"/") || strings.ContainsAny(c.Audience, "?#") {
+		return httpauth.Resource{}, false
+	}
+	return httpauth.Resource{URL: c.Audience, Issuer: c.Issuer, Scopes: []string{"orders:read"}, Name: "Orders", DPoP: true}, true
+}
+
+// checkBase wants what httpauth wants, as an error.
+func checkBase(base string) error {
+	u, err := url.Parse(base)
+	if err == nil && (base == "" || u.Host != "" && u.User == nil && !strings.ContainsAny(base, "?#") && (u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()))) {
+		return nil
+	}
+	return errors.New("base must be an absolute URL over https, or http on loopback, without user, query and fragment")
+}
+
+func loopback(host string) bool {
+	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
 func policy(name string) (verify.Policy, error) {

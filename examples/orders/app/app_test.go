@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wafer-auth/wafer/examples/orders/app"
+	"github.com/wafer-auth/wafer/verify/dpop"
 	"github.com/wafer-auth/wafer/verify/jose"
 	"github.com/wafer-auth/wafer/verify/verifytest"
 )
@@ -145,6 +146,7 @@ func TestWrongConfigurationIsRefused(t *testing.T) {
 		"audience":  func(c *app.Config) { c.Audience = "" },
 		"algorithm": func(c *app.Config) { c.Algorithm = "none" },
 		"secret":    func(c *app.Config) { c.ClientSecret = "" },
+		"base":      func(c *app.Config) { c.Base = "http://orders.example" },
 	} {
 		c := good
 		change(&c)
@@ -164,5 +166,89 @@ func TestAnswerSaysWhoAndByWhat(t *testing.T) {
 	}
 	if got.User != "usr_ada" || got.By != "token" || len(got.Orders) != 2 || got.Note != "" {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// A token that is bound to a key is good with that key's proof for this very request,
+// and with nothing else.
+func TestAttackBoundTokenWithoutItsKey(t *testing.T) {
+	t.Parallel()
+	const base = "http://localhost:8081"
+	h, issuer := service(t, func(c *app.Config) { c.Base = base })
+	own, thief := proofKey(t), proofKey(t)
+	token := issuer.Token(verifytest.Audience(audience), verifytest.Scope("orders:read"), verifytest.Bound(own))
+	ask := func(scheme string, key *jose.Key, address string) int {
+		r := httptest.NewRequest(http.MethodGet, "/orders", nil)
+		r.Header.Set("Authorization", scheme+" "+token)
+		if key != nil {
+			proof, err := dpop.Sign(key, dpop.Request{Method: http.MethodGet, URL: address, Token: token, Now: time.Now()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("DPoP", proof)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w.Code
+	}
+	for _, c := range []struct {
+		name, scheme string
+		key          *jose.Key
+		address      string
+		want         int
+	}{
+		{"its key", "DPoP", own, base + "/orders", http.StatusOK},
+		{"as a bearer token", "Bearer", nil, "", http.StatusUnauthorized},
+		{"no proof", "DPoP", nil, "", http.StatusUnauthorized},
+		{"another key", "DPoP", thief, base + "/orders", http.StatusUnauthorized},
+		{"proof for another service", "DPoP", own, "http://localhost:8082/orders", http.StatusUnauthorized},
+		{"its key again", "DPoP", own, base + "/orders", http.StatusOK},
+	} {
+		if got := ask(c.scheme, c.key, c.address); got != c.want {
+			t.Errorf("%s: status %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+func proofKey(t *testing.T) *jose.Key {
+	t.Helper()
+	key, err := jose.Generate(jose.ES256, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// Clients compare the identifier with the address they called, so it is told only where
+// both are one.
+func TestServiceDescribesItselfWhereItsIdentifierIsItsAddress(t *testing.T) {
+	t.Parallel()
+	const path = "/.well-known/oauth-protected-resource"
+	get := func(h http.Handler) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		return w
+	}
+	h, issuer := service(t, func(c *app.Config) { c.Base = audience })
+	var told struct {
+		Resource string   `json:"resource"`
+		Servers  []string `json:"authorization_servers"`
+		Proofs   []string `json:"dpop_signing_alg_values_supported"`
+	}
+	if err := json.Unmarshal(get(h).Body.Bytes(), &told); err != nil {
+		t.Fatal(err)
+	}
+	if told.Resource != audience || len(told.Servers) != 1 || told.Servers[0] != issuer.URL() || len(told.Proofs) == 0 {
+		t.Errorf("got %+v", told)
+	}
+	if challenge := call(h, "").Header().Get("WWW-Authenticate"); !strings.Contains(challenge, `resource_metadata="`+audience+path+`"`) {
+		t.Errorf("the challenge is %s", challenge)
+	}
+	elsewhere, _ := service(t, func(c *app.Config) { c.Base = "http://localhost:8081" })
+	if w := get(elsewhere); w.Code != http.StatusNotFound {
+		t.Errorf("another address: %d %s", w.Code, w.Body)
+	}
+	if challenge := call(elsewhere, "").Header().Get("WWW-Authenticate"); strings.Contains(challenge, "resource_metadata") {
+		t.Errorf("another address: the challenge is %s", challenge)
 	}
 }
