@@ -210,7 +210,7 @@ func (d *demo) examples(a *app.App) error {
 func (d *demo) ordersService() (http.Handler, error) {
 	c := orders.Config{
 		Issuer: d.cfg.Issuer, Audience: demoOrders, Algorithm: "RS256", ClientID: "orders-api", ClientSecret: d.ordersSecret,
-		Inventory: d.url(d.inventory), InventoryAudience: demoInventory, Logger: d.log,
+		URL: d.url(d.orders), Inventory: d.url(d.inventory), InventoryAudience: demoInventory, Logger: d.log,
 	}
 	var err error
 	if c.Feed, err = orders.NewFeed(c); err != nil {

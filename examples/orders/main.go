@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -37,7 +38,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	secret := f.String("secret-file", "", "`file` with the client's secret (required)")
 	f.StringVar(&c.Stale, "stale", "degrade", "when a JWT may be revoked and nobody knows: strict, degrade or open")
 	f.StringVar(&c.Audience, "audience", "https://orders.example", "this API's `identifier`")
-	f.StringVar(&c.URL, "url", "", "`URL` at which clients reach this service; none: tokens that are bound to a key are refused")
+	f.StringVar(&c.URL, "url", "", "`URL` at which clients reach this service; http://localhost and the port when it listens on loopback")
 	f.StringVar(&c.Algorithm, "algorithm", "RS256", "`algorithm` of this API's tokens")
 	f.StringVar(&c.Inventory, "inventory", "", "`URL` of the inventory service; none: it is not asked")
 	f.StringVar(&c.InventoryAudience, "inventory-audience", "https://inventory.example", "the inventory API's `identifier`")
@@ -52,6 +53,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	c.ClientSecret = strings.TrimRight(string(b), "\r\n")
+	ln, err := net.Listen("tcp", *listen)
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	c.URL = cmp.Or(c.URL, baseOf(ln.Addr()))
 	if c.Feed, err = app.NewFeed(c); err != nil {
 		return err
 	}
@@ -64,15 +71,21 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	following.Go(func() { _ = c.Feed.Run(ctx) }) // it runs once
 	defer following.Wait()
 	defer stop()
-	return serve(ctx, *listen, h, out)
+	return serve(ctx, ln, h, out)
 }
 
-// serve listens until ctx ends, then lets the requests under way finish.
-func serve(ctx context.Context, listen string, h http.Handler, out io.Writer) error {
-	ln, err := net.Listen("tcp", listen)
-	if err != nil {
-		return err
+// baseOf is how people on this machine reach a listener, "" when it is for others too:
+// those have a name for it that only --url can tell.
+func baseOf(a net.Addr) string {
+	at, ok := a.(*net.TCPAddr)
+	if !ok || !at.IP.IsLoopback() {
+		return ""
 	}
+	return fmt.Sprintf("http://localhost:%d", at.Port)
+}
+
+// serve serves until ctx ends, then lets the requests under way finish.
+func serve(ctx context.Context, ln net.Listener, h http.Handler, out io.Writer) error {
 	s := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
 	fmt.Fprintf(out, "orders listens on http://%s\n", ln.Addr())
 	failed := make(chan error, 1)

@@ -150,6 +150,8 @@ var checks = []check{
 	{"issuer.same", "The issuer is the URL asked, byte for byte", ours, (*exam).checkIssuer},
 	{"issuer.endpoints", "All endpoints are under the issuer", ours, (*exam).checkEndpoints},
 	{"issuer.openid", "OpenID metadata says the same", ours, (*exam).checkOpenID},
+	{"issuer.announced", "What applications rely on is announced", ours, (*exam).checkAnnounced},
+	{"issuer.answers", "Every endpoint that is announced answers", ours, (*exam).checkAnswers},
 	{"issuer.keys", "The key set has keys", ours, (*exam).checkKeys},
 	{"issuer.cache", "Metadata and keys can be cached", ours, (*exam).checkMetadataCache},
 	{"redirect.https", "Plain HTTP leads to HTTPS", ours, (*exam).checkPlain},

@@ -221,6 +221,8 @@ func TestFaultsOfIssuerAndHost(t *testing.T) {
 			want{id: "issuer.openid", status: doctor.Fail, found: "old.example.com", fix: "same Wafer"}},
 		{"openid hidden", front{wrap: before(path("/.well-known/openid-configuration"), html(403))}, nil,
 			want{id: "issuer.openid", status: doctor.Fail, found: "403 text/html", fix: "send every path"}},
+		{"openid with another address", front{response: on("/.well-known/openid-configuration", replace(`"token_endpoint":"https://id.`, `"token_endpoint":"https://old.`))}, nil,
+			want{id: "issuer.openid", status: doctor.Fail, found: "token_endpoint is \"https://old.", fix: "same Wafer"}},
 		{"no keys", front{response: on(jwks, func(r *http.Response) { edit(r, func(string) string { return `{"keys":[]}` }) })}, nil,
 			want{id: "issuer.keys", status: doctor.Fail, found: "no key", fix: "wafer key list"}},
 		{"keys cut short", front{response: on(jwks, func(r *http.Response) { edit(r, func(s string) string { return s[:len(s)/2] }) })}, nil,
@@ -311,4 +313,34 @@ func TestFaultsOfHeadersCachesAndLimits(t *testing.T) {
 
 func shifted(d time.Duration) func() time.Time {
 	return func() time.Time { return time.Now().Add(d) }
+}
+
+// What applications rely on: each member of the metadata, and each address in it.
+func TestFaultsOfAnnouncedEndpoints(t *testing.T) {
+	t.Parallel()
+	run(t, []fault{
+		{"plain challenges", front{response: replace(`"code_challenge_methods_supported":["S256"]`, `"code_challenge_methods_supported":["S256","plain"]`)}, nil,
+			want{id: "issuer.announced", status: doctor.Fail, found: "code_challenge_methods_supported has plain", fix: "old copy"}},
+		{"no challenges", front{response: replace(`"code_challenge_methods_supported":["S256"],`, ``)}, nil,
+			want{id: "issuer.announced", status: doctor.Fail, found: "code_challenge_methods_supported lacks S256", fix: "old copy"}},
+		{"no iss", front{response: replace(`"authorization_response_iss_parameter_supported":true`, `"authorization_response_iss_parameter_supported":false`)}, nil,
+			want{id: "issuer.announced", status: doctor.Fail, found: "authorization_response_iss_parameter_supported is not true", fix: "old copy"}},
+		{"unsigned ID tokens", front{response: replace(`"id_token_signing_alg_values_supported":["RS256"`, `"id_token_signing_alg_values_supported":["none","RS256"`)}, nil,
+			want{id: "issuer.announced", status: doctor.Fail, found: "id_token_signing_alg_values_supported has none", fix: "old copy"}},
+		{"no authorization endpoint", front{response: replace(`"authorization_endpoint":"https://id.example.com/oauth/authorize",`, ``)}, nil,
+			want{id: "issuer.announced", status: doctor.Fail, found: "no authorization_endpoint", fix: "old copy"}},
+		{"authorize hidden", front{wrap: before(path("/oauth/authorize"), html(404))}, nil,
+			want{id: "issuer.answers", status: doctor.Fail, found: "GET /oauth/authorize: 404 text/html", fix: "send every path"}},
+		{"pushed requests hidden", front{wrap: before(path("/oauth/par"), html(403))}, nil,
+			want{id: "issuer.answers", status: doctor.Fail, found: "POST /oauth/par: 403 text/html", fix: "every path and method"}},
+		{"a password of the proxy's before userinfo", front{wrap: before(path("/oauth/userinfo"), func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("WWW-Authenticate", `Basic realm="staff"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		})}, nil,
+			want{id: "issuer.answers", status: doctor.Fail, found: "GET /oauth/userinfo: 401", fix: "every path"}},
+		{"logout led elsewhere", front{wrap: before(path("/oauth/logout"), func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://elsewhere.example/", http.StatusFound)
+		})}, nil,
+			want{id: "issuer.answers", status: doctor.Fail, found: "GET /oauth/logout: 302", fix: "redirects what it should pass on"}},
+	})
 }

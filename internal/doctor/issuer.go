@@ -27,16 +27,25 @@ type metadata struct {
 	read   bool
 	issuer string
 	urls   map[string]string // members that hold an address of the server's
-	keys   string            // path of the key set
+	lists  map[string][]string
+	flags  map[string]bool
 }
 
 func readMetadata(a answer) (metadata, error) {
-	m := metadata{answer: a, urls: map[string]string{}}
+	m := metadata{answer: a, urls: map[string]string{}, lists: map[string][]string{}, flags: map[string]bool{}}
 	members, err := jose.Members(a.body)
 	if err != nil {
 		return m, err
 	}
 	for _, member := range members {
+		var list []string
+		if json.Unmarshal(member.Value, &list) == nil {
+			m.lists[member.Name] = list
+		}
+		var flag bool
+		if json.Unmarshal(member.Value, &flag) == nil {
+			m.flags[member.Name] = flag
+		}
 		var text string
 		if json.Unmarshal(member.Value, &text) != nil {
 			continue
@@ -171,7 +180,14 @@ func (x *exam) checkOpenID(ctx context.Context) finding {
 		return wrong("Let the proxy send both paths to the same Wafer, and cache neither longer than it says.",
 			"It says %s, the other says %s.", quote(m.issuer), quote(x.home.issuer))
 	}
-	return fine("The same issuer.")
+	if !x.home.read {
+		return fine("It is %s.", quote(m.issuer))
+	}
+	if name := differs(x.home, m); name != "" {
+		return wrong("Let the proxy send both paths to the same Wafer, and cache neither longer than it says.",
+			"%s is %s, and in the other %s.", name, quote(m.urls[name]), quote(x.home.urls[name]))
+	}
+	return fine("The same issuer and the same addresses.")
 }
 
 // keysAt is the path of the key set; it is asked of the target, wherever the

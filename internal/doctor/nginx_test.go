@@ -15,20 +15,25 @@ import (
 	"github.com/wafer-auth/wafer/internal/doctor"
 )
 
-// documented returns the nginx configuration of docs/operations.md: what people
-// copy is what runs here.
+// documented returns the nginx configuration of docs/operations.md that has servers in
+// it: what people copy is what runs here.
 func documented(t *testing.T) string {
 	t.Helper()
 	b, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, ok := strings.Cut(string(b), "```nginx\n")
-	conf, _, closed := strings.Cut(rest, "```")
-	if !ok || !closed || strings.Contains(rest[len(conf):], "```nginx") {
-		t.Fatal("docs/operations.md has not just one configuration of nginx")
+	var whole []string
+	for _, part := range strings.Split(string(b), "```nginx\n")[1:] {
+		conf, _, closed := strings.Cut(part, "```")
+		if closed && strings.HasPrefix(conf, "server {") {
+			whole = append(whole, conf)
+		}
 	}
-	return conf
+	if len(whole) != 1 {
+		t.Fatalf("docs/operations.md has %d configurations of nginx, not one", len(whole))
+	}
+	return whole[0]
 }
 
 func findNginx(t *testing.T) string {
@@ -173,7 +178,7 @@ func TestNginxAsDocumentedIsHealthyAndEachChangeIsNamed(t *testing.T) {
 			want{id: "limits.body", status: doctor.Fail, found: "60 KiB", fix: "client_max_body_size 2m"}},
 		{"errors in its own words", host, host + " proxy_intercept_errors on; error_page 401 404 /sorry; ", h.wafer, "",
 			want{id: "redirect.fetch", status: doctor.Fail, found: "404 text/html", fix: "Something before Wafer",
-				also: "header.json header.missing cache.personal cors.answer cache.signedin cookie.end limits.headers"}},
+				also: "header.json header.missing cache.personal cors.answer cache.signedin cookie.end limits.headers issuer.answers"}},
 		{"compressed", host, host + " gzip on; gzip_types *; gzip_proxied any; gzip_min_length 1; gzip_http_version 1.0;", h.wafer, "",
 			want{id: "cache.compression", status: doctor.Warn, found: `"gzip"`, fix: "gzip off"}},
 		{"any origin", host, host + " add_header Access-Control-Allow-Origin * always;", h.wafer, "",
