@@ -54,14 +54,14 @@ func checkHash(encoded string) error {
 
 // PasswordChange is a person's own change of password.
 type PasswordChange struct {
-	UserID    string
-	SessionID string // the session it is made in, which lives on
-	Current   string
-	New       string
+	UserID  string
+	Current string
+	New     string
 }
 
-// ChangePassword sets a person's password, if they know the current one, and
-// ends every other session of theirs in the same transaction. A wrong current
+// ChangePassword sets a person's password, if they know the current one, and ends
+// every session of theirs in the same transaction: the caller starts another one for
+// the browser it was changed in (session.Keeper.Succeed). A wrong current
 // password is fault.Forbidden; guesses are counted, fault.TooMany.
 func (s *Service) ChangePassword(ctx context.Context, c PasswordChange) error {
 	u, err := s.findUser(ctx, c.UserID)
@@ -86,7 +86,7 @@ func (s *Service) ChangePassword(ctx context.Context, c PasswordChange) error {
 	}
 	next := u
 	next.PasswordHash, next.PasswordChangedAt, next.UpdatedAt = hash, s.Now(), s.Now()
-	fx, err := s.Sessions.OthersEnding(ctx, u.ID, c.SessionID, u.ID, "password")
+	fx, err := s.Sessions.OthersEnding(ctx, u.ID, "", u.ID, "password")
 	if err != nil {
 		return err
 	}

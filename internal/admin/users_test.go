@@ -239,19 +239,20 @@ func TestAdministratorsDisablingEachOtherLeaveOne(t *testing.T) {
 	}
 }
 
-func TestOwnPasswordChangeEndsEveryOtherSession(t *testing.T) {
+// The browser it was changed in gets another one (session.Keeper.Succeed).
+func TestOwnPasswordChangeEndsEverySession(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	u, other := h.addUser(t, "ada"), h.addUser(t, "bob")
 	here, there, bobs := h.start(t, u.ID), h.start(t, u.ID), h.start(t, other.ID)
 	entries, _ := h.since(t, func() {
-		must(t, h.ChangePassword(t.Context(), admin.PasswordChange{UserID: u.ID, SessionID: here, Current: good, New: better}))
+		must(t, h.ChangePassword(t.Context(), admin.PasswordChange{UserID: u.ID, Current: good, New: better}))
 	})
-	wantEntry(t, entries, revoke.Session, there, "password")
-	for _, id := range []string{here, bobs} {
-		if _, found, err := h.store.SessionByID(t.Context(), id); err != nil || !found {
-			t.Errorf("session %s is gone (%v)", id, err)
-		}
+	for _, id := range []string{here, there} {
+		wantEntry(t, entries, revoke.Session, id, "password")
+	}
+	if _, found, err := h.store.SessionByID(t.Context(), bobs); err != nil || !found {
+		t.Errorf("another person's session is gone (%v)", err)
 	}
 	if !h.verifies(t, u.ID, better) || h.verifies(t, u.ID, good) {
 		t.Error("the password is not the new one")
@@ -262,9 +263,8 @@ func TestPasswordChangeByAThiefIsRefused(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	u := h.addUser(t, "ada")
-	here := h.start(t, u.ID)
 	change := func(current, next string) error {
-		return h.ChangePassword(t.Context(), admin.PasswordChange{UserID: u.ID, SessionID: here, Current: current, New: next})
+		return h.ChangePassword(t.Context(), admin.PasswordChange{UserID: u.ID, Current: current, New: next})
 	}
 	wantCode(t, change("a guess of a stranger", better), fault.Forbidden)
 	wantCode(t, change("", better), fault.Invalid)

@@ -109,6 +109,19 @@ func (k *Keeper) Start(ctx context.Context, l Login) (Session, string, error) {
 	return s, secret, nil
 }
 
+// Succeed begins the session that goes on where old, and all others of the person, were
+// ended by a change of password. It has an id of its own, so that whoever remembers the
+// old cookie, or a token that was made of it, knows by the log that it is over.
+func (k *Keeper) Succeed(ctx context.Context, old Session, amr []string, seen bound.Seen) (Session, string, error) {
+	b, err := bound.Parse(old.Binding)
+	if err != nil {
+		return Session{}, "", fmt.Errorf("read what a session is bound to: %w", err)
+	}
+	return k.Start(ctx, Login{
+		UserID: old.UserID, ClientID: old.ClientID, AMR: amr, Seen: seen, Bind: bound.Policy{Network: b.Network.Mode, Device: b.Device.Mode},
+	})
+}
+
 func (k *Keeper) absolute(l Login) time.Duration {
 	if l.Most > 0 {
 		return min(l.Most, k.limits.Absolute)

@@ -186,16 +186,16 @@ func (p *Pages) endAll(w http.ResponseWriter, v *visit) error {
 	return nil
 }
 
-// changePassword ends every other session with the change, and gives this one a
-// new secret: who had copied the old cookie is out.
+// changePassword ends every session with the change, this one too, and starts
+// another one here: who had copied the old cookie is out wherever it was remembered.
 func (p *Pages) changePassword(w http.ResponseWriter, v *visit) error {
 	err := p.Accounts.ChangePassword(v.Context(), admin.PasswordChange{
-		UserID: v.session.UserID, SessionID: v.session.ID, Current: v.fields["current"], New: v.fields["new"],
+		UserID: v.session.UserID, Current: v.fields["current"], New: v.fields["new"],
 	})
 	if err != nil {
 		return p.refusePassword(w, v, err)
 	}
-	_, secret, err := p.Sessions.Renew(v.Context(), *v.session, []string{"pwd"})
+	_, secret, err := p.Sessions.Succeed(v.Context(), *v.session, []string{"pwd"}, middleware.Seen(v.Request))
 	if err != nil {
 		return err
 	}

@@ -74,6 +74,7 @@ type Sessions interface {
 	Start(ctx context.Context, l session.Login) (session.Session, string, error)
 	Find(ctx context.Context, secret string, seen bound.Seen) (session.Session, int64, bool, error)
 	Renew(ctx context.Context, s session.Session, amr []string) (session.Session, string, error)
+	Succeed(ctx context.Context, old session.Session, amr []string, seen bound.Seen) (session.Session, string, error)
 	End(ctx context.Context, e session.EndOne) (bool, error)
 	EndAll(ctx context.Context, userID, actor, reason string) (int64, error)
 	List(ctx context.Context, userID string) ([]session.Session, error)

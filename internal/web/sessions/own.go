@@ -118,18 +118,18 @@ type passwords struct {
 	New     string `json:"new"`
 }
 
-// changePassword ends every other session with the change, and gives this one a
-// new secret: who had copied the old cookie is out.
+// changePassword ends every session with the change, this one too, and starts
+// another one here: who had copied the old cookie is out wherever it was remembered.
 func (s *Surface) changePassword(w http.ResponseWriter, r *http.Request, at seat) error {
 	var in passwords
 	if err := middleware.JSON(r, &in); err != nil {
 		return err
 	}
-	change := admin.PasswordChange{UserID: at.UserID, SessionID: at.ID, Current: in.Current, New: in.New}
+	change := admin.PasswordChange{UserID: at.UserID, Current: in.Current, New: in.New}
 	if err := s.Accounts.ChangePassword(r.Context(), change); err != nil {
 		return err
 	}
-	_, secret, err := s.Sessions.Renew(r.Context(), at.Session, []string{"pwd"})
+	_, secret, err := s.Sessions.Succeed(r.Context(), at.Session, []string{"pwd"}, middleware.Seen(r))
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ type SignIn interface {
 type Keeper interface {
 	Start(ctx context.Context, l session.Login) (session.Session, string, error)
 	Find(ctx context.Context, secret string, seen bound.Seen) (session.Session, int64, bool, error)
-	Renew(ctx context.Context, s session.Session, amr []string) (session.Session, string, error)
+	Succeed(ctx context.Context, old session.Session, amr []string, seen bound.Seen) (session.Session, string, error)
 	End(ctx context.Context, e session.EndOne) (bool, error)
 	List(ctx context.Context, userID string) ([]session.Session, error)
 }
