@@ -114,6 +114,10 @@ func Ends() []string {
 // Snapshots is every statement that reads a snapshot.
 var Snapshots = []string{ofGrant.whole, ofGrant.brief, bySecret.whole, bySecret.brief, byID.whole, byID.brief}
 
+// Protocols is every statement on tickets and consents that looks for something.
+var Protocols = []string{ticketOf, changeTicket, takeTicket, expireTickets, consentOf, consentsOf, dropConsents, grantsBetween,
+	"DELETE FROM consents WHERE client_id = $1"}
+
 // NewestOf is the statement that finds the newest entry for n refs.
 func NewestOf(n int) string { return newestOf[n] }
 

@@ -41,6 +41,7 @@ func TestPostgreSQLUsesIndexes(t *testing.T) {
 	s := node(t, url)
 	queries := append(sqlstore.Ends(), sqlstore.Snapshots...)
 	queries = append(append(queries, sqlstore.Tables()...), sqlstore.NewestOf(7))
+	queries = append(queries, sqlstore.Protocols...)
 	for _, query := range queries {
 		plan, err := s.FarPlan(t.Context(), query)
 		if err != nil {

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/account"
+	"github.com/wafer-auth/wafer/internal/audit"
 	"github.com/wafer-auth/wafer/internal/client"
+	"github.com/wafer-auth/wafer/internal/consent"
 	"github.com/wafer-auth/wafer/internal/fault"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/keyring"
@@ -17,6 +19,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/session"
 	"github.com/wafer-auth/wafer/internal/store/sqlstore"
+	"github.com/wafer-auth/wafer/internal/ticket"
 )
 
 const racers = 50
@@ -128,6 +131,37 @@ func TestRacesBetweenNodesHaveOneWinner(t *testing.T) {
 		}, func(ctx context.Context, s *sqlstore.Store, i int) (bool, error) {
 			return s.ChangeKeys(ctx, nil, []keyring.Move{{ID: fmt.Sprint("k", i), From: keyring.Announced, To: keyring.Active, At: benchStart}}, revoke.Effects{})
 		}},
+		{"add a ticket", nil, func(ctx context.Context, s *sqlstore.Store, i int) (bool, error) {
+			return s.AddTicket(ctx, proof("t", fmt.Sprint(i)), revoke.Effects{})
+		}},
+		{"take a ticket", func(ctx context.Context, s *sqlstore.Store) error {
+			_, err := s.AddTicket(ctx, proof("t", "body"), revoke.Effects{})
+			return err
+		}, func(ctx context.Context, s *sqlstore.Store, _ int) (bool, error) {
+			one, found, err := s.TakeTicket(ctx, ticket.Proof, opaque.Hash("t"))
+			return found && string(one.Body) == "body", err
+		}},
+		{"change a ticket", func(ctx context.Context, s *sqlstore.Store) error {
+			_, err := s.AddTicket(ctx, proof("t", "body"), revoke.Effects{})
+			return err
+		}, func(ctx context.Context, s *sqlstore.Store, i int) (bool, error) {
+			return s.ChangeTicket(ctx, proof("t", fmt.Sprint(i)), revoke.Effects{})
+		}},
+		{"redeem a code", func(ctx context.Context, s *sqlstore.Store) error {
+			_, err := s.AddGrant(ctx, code("c1"), revoke.Effects{})
+			return err
+		}, func(ctx context.Context, s *sqlstore.Store, _ int) (won bool, err error) {
+			err = s.ChangeGrant(ctx, "c1", func(st grant.State) grant.Change {
+				won = st.Grant.Pending()
+				if !won {
+					return grant.Change{}
+				}
+				next := *st.Grant
+				next.Gen, next.Details.Challenge = 1, ""
+				return grant.Change{Next: &next}
+			})
+			return won, err
+		}},
 		{"put once", nil, func(ctx context.Context, s *sqlstore.Store, i int) (bool, error) {
 			there, err := s.PutOnce(ctx, "installation", fmt.Sprint(i))
 			return there == fmt.Sprint(i), err
@@ -180,6 +214,84 @@ func TestNothingIsMintedAfterTheEndOnAnotherNode(t *testing.T) {
 		if found || st.Grant != nil {
 			t.Errorf("racer %d left a token (%v) or a grant (%v) behind its session's end", i, found, st.Grant != nil)
 		}
+	}
+}
+
+func proof(key, body string) ticket.Ticket {
+	return ticket.Ticket{Kind: ticket.Proof, Key: opaque.Hash(key), Body: []byte(body), ExpiresAt: benchStart, Version: 1}
+}
+
+// code is a grant that rests on a consent of ada to web, and was not exchanged.
+func code(id string) grant.Grant {
+	return grant.Grant{ID: id, SessionID: "s1", UserID: "ada", ClientID: "web", APIID: "api", ExpiresAt: benchStart.Add(time.Hour),
+		Details: grant.Details{Challenge: "challenge"}}
+}
+
+// TestConsentsMergeBetweenNodes: nobody's scope is lost.
+func TestConsentsMergeBetweenNodes(t *testing.T) {
+	t.Parallel()
+	process.Server(t)
+	nodes := twoNodes(t)
+	family(t, nodes[0])
+	ctx := t.Context()
+	won := between(t, nodes, func(s *sqlstore.Store, i int) (bool, error) {
+		return s.GiveConsent(ctx, consent.Consent{UserID: "ada", ClientID: "web", APIID: "api", Scopes: []string{fmt.Sprint(i), "all"}}, revoke.Effects{})
+	})
+	c, _, err := nodes[1].ConsentFor(ctx, "ada", "web", "api")
+	check(t, err)
+	if won != racers || len(c.Scopes) != racers+1 {
+		t.Errorf("%d were given, and %v is there", won, c.Scopes)
+	}
+}
+
+// TestNoCodeSurvivesAWithdrawalOnAnotherNode: at READ COMMITTED the one who withdraws
+// could miss a grant that another node has written and not committed, were it not for
+// the lock that every change of a node takes first.
+func TestNoCodeSurvivesAWithdrawalOnAnotherNode(t *testing.T) {
+	t.Parallel()
+	process.Server(t)
+	for _, consented := range []bool{true, false} {
+		t.Run(fmt.Sprint("consented=", consented), func(t *testing.T) {
+			t.Parallel()
+			nodes := twoNodes(t)
+			family(t, nodes[0])
+			ctx := t.Context()
+			given, err := nodes[0].GiveConsent(ctx, consent.Consent{UserID: "ada", ClientID: "web", APIID: "api"}, revoke.Effects{})
+			if !given || err != nil {
+				t.Fatal(given, err)
+			}
+			between(t, nodes, func(s *sqlstore.Store, i int) (bool, error) {
+				if i == racers/2 {
+					return s.WithdrawConsent(ctx, "ada", "web", func(ids []string) (fx revoke.Effects) {
+						for _, id := range ids {
+							fx.Revoke = append(fx.Revoke, revoke.Entry{Kind: revoke.Grant, Key: id})
+						}
+						fx.Audit = []audit.Event{{Action: "withdraw"}}
+						return fx
+					})
+				}
+				one := code(fmt.Sprint("c", i))
+				one.Details.Consented = consented
+				return s.AddGrant(ctx, one, revoke.Effects{Audit: []audit.Event{{Action: "add", Target: one.ID}}})
+			})
+			events, err := nodes[1].Events(ctx, 0, 10*racers)
+			check(t, err)
+			after := false
+			for _, e := range events {
+				if e.Action == "withdraw" {
+					after = true
+					continue
+				}
+				st, err := nodes[1].Snapshot(ctx, grant.Query{GrantID: e.Target})
+				check(t, err)
+				if st.Grant != nil != after || after && consented {
+					t.Errorf("%s: there %v, added after the withdrawal %v", e.Target, st.Grant != nil, after)
+				}
+			}
+			if !consented && len(events) != racers {
+				t.Errorf("%d events, want %d", len(events), racers)
+			}
+		})
 	}
 }
 

@@ -46,7 +46,6 @@ func TestTakingBackAccessEndsWhatTheApplicationHas(t *testing.T) {
 	elsewhere := other.tokens("rp")
 	eves.signIn(eve)
 	hers := eves.tokens("rp")
-	native := b.tokens("native")
 	g.clock.forward(2 * time.Minute)
 	p := b.get("/account")
 	for _, want := range []string{"Applications with access", "Rita&#39;s &lt;Planner&gt;", "2 minutes ago", "See your email address", "Act for you at Orders <code>orders:read</code>"} {
@@ -57,6 +56,7 @@ func TestTakingBackAccessEndsWhatTheApplicationHas(t *testing.T) {
 	if strings.Contains(p.body, "Pocket Planner") {
 		t.Error("an application is listed that was never allowed anything")
 	}
+	native := b.tokens("native")
 	if !g.good(tokens) || !g.good(elsewhere) {
 		t.Fatal("the tokens are no good to begin with")
 	}

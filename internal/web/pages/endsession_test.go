@@ -35,7 +35,7 @@ func (g *rig) tokensOf(secret, clientID string) grant.Tokens {
 	}
 	c := g.known(clientID)
 	r := oidc.Request{ClientID: clientID, RedirectURI: c.RedirectURIs[0], APIID: api.Userinfo, Scopes: []string{"openid"}, Challenge: challenge(verifier)}
-	_, err = g.store.GiveConsent(ctx, consent.Consent{UserID: s.UserID, ClientID: clientID, APIID: r.APIID, Scopes: r.Scopes}, revoke.Effects{})
+	_, err = g.requestsOf.Consents.GiveConsent(ctx, consent.Consent{UserID: s.UserID, ClientID: clientID, APIID: r.APIID, Scopes: r.Scopes}, revoke.Effects{})
 	g.must(err)
 	code, err := g.grants.OpenCode(ctx, r, s, r.Scopes)
 	g.must(err)
