@@ -71,6 +71,14 @@ type VersionedKeySet interface {
 	Version(now time.Time) uint64
 }
 
+// AnnouncedKeySet is a KeySet that can be told which version the issuer's key set has:
+// a Feed says so with every lease, and a new key is known before a token shows it.
+// Announced must not block, and may be called with anything: what it causes must be bounded.
+type AnnouncedKeySet interface {
+	KeySet
+	Announced(version string)
+}
+
 // Config is what a verifier must know. What safety rests on has no default.
 type Config struct {
 	// Issuer is compared with iss byte for byte. Required.
@@ -147,6 +155,9 @@ func New(c Config) (*Verifier, error) {
 		v.algorithms = append(v.algorithms, canonical(a))
 	}
 	v.versions, _ = c.Keys.(VersionedKeySet)
+	if announced, ok := c.Keys.(AnnouncedKeySet); ok && c.Feed != nil {
+		c.Feed.OnKeySet(announced.Announced)
+	}
 	if c.CacheSize >= 0 {
 		v.cache = newCache(c.CacheSize)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/keyring"
 	"github.com/wafer-auth/wafer/verify/jose"
+	"github.com/wafer-auth/wafer/verify/jwks"
 	"github.com/wafer-auth/wafer/verify/revocation"
 )
 
@@ -31,6 +32,13 @@ func (a *App) newHub() (*feed.Hub, error) {
 		LeaseKey: func(verifier string) []byte {
 			key := leases.MAC("lease", verifier)
 			return key[:]
+		},
+		KeySet: func(ctx context.Context) (string, error) {
+			if err := a.ring.Load(ctx); err != nil { // another node may have changed them
+				return "", err
+			}
+			body, _ := a.ring.JWKS()
+			return jwks.DocumentVersion(body), nil
 		},
 		Used: a.sessionsUsed,
 	})

@@ -72,9 +72,11 @@ type follower struct {
 	deliver func(frame string, eager bool) error
 
 	poked time.Time // until then the verifier knows that acks are wanted
+	pokes int       // of the ring, that the verifier was told of
 }
 
 func (f *follower) run(ctx context.Context, after revocation.Position) error {
+	f.pokes = f.ring.after(after.Seq, 0).pokes
 	for {
 		if err := f.check(); err != nil {
 			return err
@@ -127,6 +129,9 @@ func (f *follower) step(ctx context.Context, v view, after revocation.Position) 
 		return after, true, nil
 	case eager && v.eager.After(f.poked):
 		return after, false, f.last(ctx, v, eager)
+	case v.pokes != f.pokes:
+		f.pokes = v.pokes
+		return after, false, f.last(ctx, v, true)
 	}
 	return after, false, nil
 }
@@ -139,21 +144,19 @@ func (f *follower) hand(p piece, v view, eager bool) error {
 }
 
 // last hands on the newest frame, again perhaps: it tells something by being
-// there. A log without an entry has none.
+// there. A log without an entry has none, nor has a relay that has seen none yet:
+// then who is to renew at once is told just that, which earlier releases pass over.
 func (f *follower) last(ctx context.Context, v view, eager bool) error {
 	p, ok := f.ring.last()
 	if !ok && v.at.Seq > 0 {
 		var err error
 		p, err = f.old(ctx, revocation.Position{Epoch: v.at.Epoch, Seq: v.at.Seq - 1}, v.at.Seq)
-		if errors.Is(err, errBehind) {
-			return nil // a relay that has seen no frame yet
-		}
-		if err != nil {
+		if err != nil && !errors.Is(err, errBehind) {
 			return err
 		}
-		ok = true
+		ok = err == nil
 	}
-	if !ok {
+	if !ok && !eager {
 		return nil
 	}
 	return f.hand(p, v, eager)

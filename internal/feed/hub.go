@@ -35,6 +35,10 @@ type Config struct {
 	Keys     func() jose.KeySet // the public keys that verifiers may meet
 	Secret   revocation.Secret
 	LeaseKey func(verifier string) []byte // 32 bytes, the same at every hub
+	// KeySet reads the signing keys and names the key set that this node publishes from
+	// then on: for verifiers, which fetch it when they hold another. It is called when the
+	// store says that keys were changed. nil: verifiers are told nothing.
+	KeySet func(ctx context.Context) (version string, err error)
 	// Used hears of uses of sessions that verifiers saw. nil: nobody wants to know.
 	// It is called by one goroutine, with the time the uses' AgoMS counts from.
 	Used func(clientID string, uses []revocation.Use, now time.Time)
@@ -86,6 +90,7 @@ type Hub struct {
 
 	reading gate // held by who reads the log
 	state   state
+	keySet  *keySet
 
 	tickets tickets
 	heard   *register
@@ -128,7 +133,7 @@ func New(c Config) (*Hub, error) {
 	}
 	h.state.ended = map[revoke.Ref]int64{}
 	h.heard = newRegister(h)
-	h.shots = newShots()
+	h.shots, h.keySet = newShots(), newKeySet()
 	return h, nil
 }
 
@@ -154,6 +159,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	})
 	all.Go(func() { h.listen(ctx) })
 	all.Go(func() { h.poll(ctx) })
+	all.Go(func() { h.watchKeys(ctx) })
 	all.Go(func() { h.writeNotes(ctx) })
 	all.Go(func() { h.keepHouse(ctx) })
 	all.Go(func() { h.tellUses(ctx) })

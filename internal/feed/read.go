@@ -194,6 +194,7 @@ func (h *Hub) read(ctx context.Context) error {
 		return err
 	}
 	h.renewFrames()
+	h.keySet.note(head.KeyChanges)
 	h.ring.want(head.EagerUntil)
 	if head.EagerUntil.After(h.Now()) {
 		pull(h.eager)

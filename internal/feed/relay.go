@@ -91,6 +91,13 @@ func NewRelay(c RelayConfig) (*Relay, error) {
 			r.ring.add(piece{epoch: at.Epoch, from: from, to: to, text: frame})
 		}
 	})
+	last := "" // only the feed's own renewals change it, one after the other
+	r.feed.OnKeySet(func(version string) {
+		if version != last {
+			last = version
+			r.ring.poke()
+		}
+	})
 	return r, nil
 }
 

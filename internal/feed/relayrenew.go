@@ -72,7 +72,7 @@ func (r *Relay) answer(ask revocation.Ask) revocation.Answer {
 	r.ring.advance(at)
 	v := r.ring.after(ask.Applied, answerFrames)
 	r.mu.Lock()
-	a := revocation.Answer{Nonce: ask.Nonce, Epoch: at.Epoch, Head: at.Seq, RenewMS: r.own.RenewMS, LeaseMS: r.own.LeaseMS}
+	a := revocation.Answer{Nonce: ask.Nonce, Epoch: at.Epoch, Head: at.Seq, RenewMS: r.own.RenewMS, LeaseMS: r.own.LeaseMS, KeySet: r.feed.KeySet()}
 	r.mu.Unlock()
 	switch {
 	case ask.Epoch != at.Epoch || v.at.Epoch != at.Epoch || ask.Applied < at.Seq && ask.Applied < v.base:

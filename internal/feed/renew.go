@@ -162,7 +162,7 @@ func (h *Hub) answer(ctx context.Context, ask revocation.Ask, arrival moment) (r
 	v := h.ring.after(ask.Applied, answerFrames)
 	a := revocation.Answer{
 		Nonce: ask.Nonce, Epoch: v.at.Epoch, Head: v.at.Seq, RenewMS: h.renewEvery().Milliseconds(), LeaseMS: h.Lease.Milliseconds(),
-		AgeMS: ageOf(arrival.after(began)),
+		AgeMS: ageOf(arrival.after(began)), KeySet: h.keySet.now(),
 	}
 	switch {
 	case ask.Epoch != v.at.Epoch || v.at.Seq-ask.Applied > maxBehind:

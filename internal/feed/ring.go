@@ -49,6 +49,7 @@ type ring struct {
 	base    int64               // the frames hold base+1 to at.Seq
 	pieces  []piece
 	eager   time.Time // somebody waits for acks until then
+	pokes   int       // how often everybody was to renew
 	changed chan struct{}
 }
 
@@ -104,6 +105,14 @@ func (r *ring) want(until time.Time) {
 	}
 }
 
+// poke makes everybody who follows renew now.
+func (r *ring) poke() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pokes++
+	r.tell()
+}
+
 func (r *ring) tell() {
 	close(r.changed)
 	r.changed = make(chan struct{})
@@ -121,6 +130,7 @@ type view struct {
 	base    int64
 	pieces  []piece // those with positions after the one asked for
 	eager   time.Time
+	pokes   int
 	changed <-chan struct{} // closed when there is something new
 }
 
@@ -129,7 +139,7 @@ type view struct {
 func (r *ring) after(seq int64, limit int) view {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	v := view{at: r.at, base: r.base, eager: r.eager, changed: r.changed}
+	v := view{at: r.at, base: r.base, eager: r.eager, pokes: r.pokes, changed: r.changed}
 	first := len(r.pieces)
 	for first > 0 && r.pieces[first-1].to > seq {
 		first--

@@ -12,6 +12,7 @@ type Head struct {
 	Epoch      int64     // 1 at first
 	Seq        int64     // the highest position given so far
 	EagerUntil time.Time // somebody waits until then for verifiers to have applied something
+	KeyChanges int64     // how often signing keys were changed; another number means another key set, perhaps
 }
 
 // Verifier is one start of a verifier, a relay or a hub, as everybody sees it.

@@ -16,6 +16,11 @@
 //     ten seconds, has something left; an id that was looked for in vain is not looked for again
 //     for 30 seconds. A thousand tokens with made-up key ids therefore cost five fetches, and a
 //     key that is really new is found with the first fetch that anybody caused.
+//   - A verifier with a revocation feed hears which document the issuer has now, and fetches
+//     one that it does not hold at once: once for each, a second time a second later when the
+//     first brought something else. It takes a sixth token of the same bucket, which strangers
+//     cannot have: whoever announces, and whatever, causes six fetches and one more every ten
+//     seconds.
 //   - Symmetric keys in the set are passed over, since what everybody can read proves nothing;
 //     of a private key only the public half is used.
 //   - At most 256 KiB are read, redirects to other hosts are refused, and the URL must be https

@@ -52,6 +52,7 @@ func (s *Set) fetch(ctx context.Context, old *snapshot) (*snapshot, error) {
 		return nil, fmt.Errorf("read the key set: %w", err)
 	}
 	next := newSnapshot(keys, old).at(began, limit, rand.Float64())
+	next.document = DocumentVersion(body)
 	if etag := res.Header.Get("ETag"); len(etag) <= maxETag {
 		next.etag = etag
 	}

@@ -7,28 +7,32 @@ import (
 
 const (
 	bucketBurst  = 5
+	bucketWhole  = bucketBurst + 1 // the last one is for what the issuer announces
 	bucketRefill = 10 * time.Second
 	missingFor   = 30 * time.Second
 	maxMissing   = 1000
 )
 
-// bucket says how often strangers may make us fetch. The zero value is full.
+// bucket says how often others may make us fetch: strangers, and who announces
+// another key set. The zero value is full.
 type bucket struct {
 	spent int
 	since time.Time // when the refilling of the first spent token began
 }
 
-func (b *bucket) take(now time.Time) bool {
+// take spends a token unless as many as most are spent already. What comes back
+// fills first the one that strangers cannot have.
+func (b *bucket) take(now time.Time, most int) bool {
 	if b.spent == 0 || now.Before(b.since) {
 		b.since = now
 	}
-	back := int(min(now.Sub(b.since)/bucketRefill, bucketBurst))
+	back := int(min(now.Sub(b.since)/bucketRefill, bucketWhole))
 	b.since = b.since.Add(time.Duration(back) * bucketRefill)
 	b.spent = max(b.spent-back, 0)
 	if b.spent == 0 {
 		b.since = now
 	}
-	if b.spent >= bucketBurst {
+	if b.spent >= most {
 		return false
 	}
 	b.spent++

@@ -50,9 +50,13 @@ type Set struct {
 	retryAt  time.Time
 	extra    bucket
 	missing  negatives
+	heard    announcements
 }
 
-var _ verify.VersionedKeySet = (*Set)(nil)
+var (
+	_ verify.VersionedKeySet = (*Set)(nil)
+	_ verify.AnnouncedKeySet = (*Set)(nil)
+)
 
 // flight is the one fetch under way. err may be read when done is closed.
 type flight struct {
@@ -218,7 +222,7 @@ func (s *Set) search(snap *snapshot, kid string) (f *flight, mine bool) {
 		return s.flight, false
 	case s.current.Load() != snap:
 		return nil, true
-	case !s.extra.take(now):
+	case !s.extra.take(now, bucketBurst):
 		return nil, false
 	}
 	return s.launch(), true
@@ -244,6 +248,9 @@ func (s *Set) fly(f *flight) {
 	}
 	s.settle(ctx, err)
 	s.flight = nil
+	if err == nil {
+		s.heard.had(next.document)
+	}
 	f.err = err
 	close(f.done)
 }

@@ -9,10 +9,12 @@ import (
 
 // snapshot is the set as one fetch saw it. It never changes; a nil one holds nothing.
 type snapshot struct {
-	keys  jose.KeySet
-	byID  map[string]jose.KeySet
-	etag  string
-	limit time.Duration // max-age as granted
+	keys jose.KeySet
+	byID map[string]jose.KeySet
+	etag string
+	// document names what was read, as announcements do: see DocumentVersion.
+	document string
+	limit    time.Duration // max-age as granted
 	// version is another one, and a higher one, whenever the keys are others. 1 at first.
 	version uint64
 

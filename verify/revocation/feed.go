@@ -30,6 +30,8 @@ type Feed struct {
 	at      Position
 	proof   string // the last frame applied
 	taps    []func(frame string, from, to int64)
+	keySet  string // as the last answer named it
+	onKeys  []func(version string)
 
 	keys    keyCache
 	uses    uses
@@ -124,6 +126,23 @@ func (f *Feed) Tap(hear func(frame string, from, to int64)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.taps = append(f.taps, hear)
+}
+
+// OnKeySet calls hear with the version of the issuer's key set, as each answer of the
+// hub names it: again and again, and what a hub says may be old or untrue. It must
+// not block.
+func (f *Feed) OnKeySet(hear func(version string)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.onKeys = append(f.onKeys, hear)
+}
+
+// KeySet is the version of the issuer's key set as the hub named it last; "" when it
+// did not.
+func (f *Feed) KeySet() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.keySet
 }
 
 // At is the position up to which the set is complete.
@@ -260,8 +279,10 @@ func (f *Feed) stream(ctx context.Context, s *session) {
 	for ctx.Err() == nil {
 		began := f.instant()
 		err := f.hub.Follow(ctx, s.Ticket, f.At(), func(frame string, eager bool) error {
-			if err := f.take(frame); err != nil {
-				return err
+			if frame != "" {
+				if err := f.take(frame); err != nil {
+					return err
+				}
 			}
 			if eager {
 				f.kick()

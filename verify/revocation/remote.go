@@ -181,8 +181,8 @@ func (r *Remote) Follow(ctx context.Context, ticket string, after Position, deli
 		if !whole {
 			continue
 		}
-		if e.data != "" {
-			if err := deliver(e.data, e.name == "eager"); err != nil {
+		if eager := e.name == "eager"; eager || e.data != "" {
+			if err := deliver(e.data, eager); err != nil {
 				return err
 			}
 		}

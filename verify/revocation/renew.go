@@ -150,6 +150,7 @@ func (f *Feed) renew(ctx context.Context, s *session) (time.Duration, error) {
 	if (a.Nonce != ask.Nonce || a.Verifier != s.Verifier) && !off(RuleNonce) {
 		return 0, fmt.Errorf("renew lease: %w: answer to another question", ErrWire)
 	}
+	f.announce(a.KeySet)
 	for _, frame := range a.Frames {
 		if err := f.take(frame); err != nil {
 			return 0, fmt.Errorf("renew lease: %w", err)
@@ -164,6 +165,20 @@ func (f *Feed) renew(ctx context.Context, s *session) (time.Duration, error) {
 	}
 	f.accept(s, a, asked)
 	return time.Duration(a.RenewMS) * time.Millisecond, nil
+}
+
+// announce passes on which key set the issuer has.
+func (f *Feed) announce(version string) {
+	if version == "" {
+		return // of a hub of an earlier release, or one that does not know
+	}
+	f.mu.Lock()
+	f.keySet = version
+	all := f.onKeys // appended to, never changed
+	f.mu.Unlock()
+	for _, hear := range all {
+		hear(version)
+	}
 }
 
 func (f *Feed) ask() (Ask, instant) {

@@ -138,6 +138,7 @@ type Answer struct {
 	RenewMS  int64    `json:"renew_ms"`         // how often to renew from now on
 	LeaseMS  int64    `json:"lease_ms"`         // as in Registered
 	Gone     []string `json:"gone,omitempty"`   // to a relay: verifiers of Ask.Acks that are not known (any more)
+	KeySet   string   `json:"jwks,omitempty"`   // names the issuer's /.well-known/jwks.json of now; only a hint
 }
 
 // Types of the signed things (RFC 8725 section 3.11): none passes for another.
@@ -164,7 +165,8 @@ type Hub interface {
 	Renew(ctx context.Context, ticket string, ask Ask) (answer string, err error)
 	// Follow hands every frame after a position to deliver, as signed, in order
 	// as far as the way allows, until ctx ends, the connection breaks, or deliver
-	// returns an error. eager is set when somebody waits for an ack: renew at once.
+	// returns an error. eager is set when somebody waits for an ack, or there is
+	// another key set: renew at once. The frame is "" when there is none to hand on.
 	Follow(ctx context.Context, ticket string, after Position, deliver func(frame string, eager bool) error) error
 	// Snapshot returns all that is kept at some position not below at least.
 	Snapshot(ctx context.Context, ticket string, least Position) ([]byte, error)

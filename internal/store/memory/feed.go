@@ -18,7 +18,7 @@ func (m *Store) ring() {
 
 // FeedHead implements feed.Store.
 func (m *Store) FeedHead(ctx context.Context) (h feed.Head, err error) {
-	err = m.read(ctx, func() { h = feed.Head{Epoch: m.epoch, Seq: m.head, EagerUntil: m.eager} })
+	err = m.read(ctx, func() { h = feed.Head{Epoch: m.epoch, Seq: m.head, EagerUntil: m.eager, KeyChanges: m.keysMoved} })
 	return h, err
 }
 

@@ -49,6 +49,8 @@ func (m *Store) ChangeKeys(ctx context.Context, add []keyring.Record, moves []ke
 			active[k.API] = active[k.API] || k.State == keyring.Active
 		}
 		m.keys = next
+		m.keysMoved++
+		m.ring()
 		return nil
 	})
 }

@@ -61,6 +61,7 @@ type Store struct {
 
 	epoch     int64
 	eager     time.Time
+	keysMoved int64
 	verifiers map[string]feed.Verifier
 	bell      chan struct{} // closed, and made anew, when the log goes on
 

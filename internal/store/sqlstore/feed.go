@@ -13,13 +13,14 @@ import (
 // FeedHead implements feed.Store.
 func (s *Store) FeedHead(ctx context.Context) (h feed.Head, err error) {
 	err = s.read(ctx, func(c *conn) error {
-		_, err := c.one(func(r *row) { h = feed.Head{Seq: r.int(), Epoch: r.int(), EagerUntil: r.time()} }, feedHead)
+		_, err := c.one(func(r *row) { h = feed.Head{Seq: r.int(), Epoch: r.int(), EagerUntil: r.time(), KeyChanges: r.int()} }, feedHead)
 		return err
 	})
 	return h, err
 }
 
-const feedHead = `SELECT k.value, (SELECT value FROM counters WHERE name = 'epoch'), (SELECT value FROM counters WHERE name = 'eager')
+const feedHead = `SELECT k.value, (SELECT value FROM counters WHERE name = 'epoch'), (SELECT value FROM counters WHERE name = 'eager'),
+	COALESCE((SELECT value FROM counters WHERE name = 'keys'), 0)
 	FROM counters AS k WHERE k.name = 'revocations'`
 
 // AwaitRevocations implements feed.Store.

@@ -47,8 +47,15 @@ func (s *Store) ChangeKeys(ctx context.Context, add []keyring.Record, moves []ke
 				return err
 			}
 		}
-		return nil
+		return c.keysChanged()
 	})
+}
+
+// keysChanged tells every hub that there is another key set.
+func (c *conn) keysChanged() error {
+	_, err := c.exec(`INSERT INTO counters (name, value) VALUES ('keys', 1) ON CONFLICT (name) DO UPDATE SET value = counters.value + 1`)
+	c.rings = c.rings || err == nil
+	return err
 }
 
 // moveKeyTo says, for each state, what becomes of a key that comes into it.

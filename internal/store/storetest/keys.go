@@ -19,6 +19,7 @@ func keyCases() []testCase {
 		{"ChangeKeysMovesAllOrNone", keysMove},
 		{"ChangeKeysTakenIDIsAConflict", keysTaken},
 		{"ChangeKeysKeepsOneActive", keysOneActive},
+		{"ChangedKeysAreSeenInTheHead", changedKeysInHead},
 		{"RemovedKeyLosesItsPrivatePart", keysRemoved},
 		{"MarkReadOnce", markRead},
 		{"RaceForTheActiveKeyHasOneWinner", raceForActive},
@@ -175,4 +176,34 @@ func raceToMarkRead(t *testing.T, s store.Store) {
 	did(t, "ChangeKeys", ok, err)
 	won := race(t, func(int) (bool, error) { return s.MarkRead(t.Context(), "k1", at(0), none) })
 	same(t, "winners", won, 1)
+}
+
+// changedKeysInHead: a hub learns from the head that there is another key set, and
+// is woken for it.
+func changedKeysInHead(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	before := feedHead(t, s)
+	rung := make(chan error, 1)
+	go func() { rung <- s.AwaitRevocations(ctx, before.Seq) }()
+	for n := 0; ; n++ { // again, until who waits has begun to
+		add := newKey(fmt.Sprint("k", n), fmt.Sprint("api", n), keyring.Active)
+		ok, err := s.ChangeKeys(ctx, []keyring.Record{add}, nil, none)
+		did(t, "ChangeKeys", ok, err)
+		after := feedHead(t, s)
+		if after.KeyChanges == before.KeyChanges || after.Seq != before.Seq {
+			t.Fatalf("head %+v after a change of keys, %+v before", after, before)
+		}
+		before = after
+		select {
+		case err := <-rung:
+			must(t, err)
+		case <-time.After(50 * time.Millisecond):
+			continue
+		}
+		break
+	}
+	taken := newKey("other", "api0", keyring.Active)
+	ok, err := s.ChangeKeys(ctx, []keyring.Record{taken}, nil, none)
+	refused(t, "a second active key", ok, err)
+	same(t, "head after a refused change", feedHead(t, s), before)
 }
