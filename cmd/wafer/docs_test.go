@@ -21,6 +21,7 @@ import (
 //	<!-- file NAME -->   above it is written into a folder of the document's own
 //	<!-- run -->         above it is run there, by bash, one after the other; every `# => text`
 //	                     in it must come in what was printed, in that order
+//	<!-- from FILE -->   above it is taken from a file of the tree that is tested there
 //
 // A document with setup.yaml has a server on it, README.md the demo; their
 // addresses stand in for those in the text.
@@ -36,7 +37,7 @@ type block struct {
 
 func (b block) at() string { return fmt.Sprintf("%s:%d", filepath.Base(b.doc), b.line) }
 
-var marker = regexp.MustCompile(`^<!-- (run|file [a-z.]+) -->$`)
+var marker = regexp.MustCompile(`^<!-- (run|file [a-z.]+|from [a-z0-9_./-]+) -->$`)
 
 func documents(t *testing.T) []string {
 	t.Helper()
@@ -97,7 +98,7 @@ func TestGoInDocumentsCompilesAndPasses(t *testing.T) {
 	count := 0
 	for _, doc := range documents(t) {
 		for _, b := range blocks(t, doc) {
-			if b.lang != "go" {
+			if b.lang != "go" || strings.HasPrefix(b.mark, "from ") {
 				continue
 			}
 			count++
@@ -166,6 +167,9 @@ func named(t *testing.T, dir, setup string) {
 		text := "correct-horse-battery-staple\n"
 		if strings.HasSuffix(m[1], ".jwk") {
 			text = jwk
+		}
+		if strings.HasSuffix(m[1], ".jwks") {
+			text = `{"keys":[` + strings.NewReplacer(`"enc"`, `"sig"`, "ECDH-ES", "ES256").Replace(jwk) + `]}`
 		}
 		write(t, dir, filepath.Base(m[1]), text)
 	}
