@@ -30,13 +30,6 @@ func TestFAPI2Document(t *testing.T) {
 	rig.Run(t, "fapi2.mjs", s)
 }
 
-func write(t *testing.T, file, text string) {
-	t.Helper()
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // documentedSetup is the set-up that a document has.
 func documentedSetup(t *testing.T, document string) string {
 	t.Helper()
