@@ -135,20 +135,48 @@ func root() string {
 	return filepath.Dir(filepath.Dir(file))
 }
 
-// build builds the server once. The folder goes with the machine's temporary files.
-var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "wafer-clients-")
+// programs is where what is built goes. The folder goes with the machine's temporary
+// files.
+var programs = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "wafer-clients-") })
+
+// built builds a program of the server's module.
+func built(name, folder string) (string, error) {
+	dir, err := programs()
 	if err != nil {
 		return "", err
 	}
-	binary := filepath.Join(dir, "wafer")
-	cmd := exec.Command("go", "build", "-o", binary, "./cmd/wafer")
+	binary := filepath.Join(dir, name)
+	cmd := exec.Command("go", "build", "-o", binary, folder)
 	cmd.Dir = filepath.Join(root(), "..")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the server: %w\n%s", err, out)
+		return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
 	}
 	return binary, nil
-})
+}
+
+// What runs is built once.
+var (
+	build       = sync.OnceValues(func() (string, error) { return built("wafer", "./cmd/wafer") })
+	buildOrders = sync.OnceValues(func() (string, error) { return built("orders", "./examples/orders") })
+)
+
+// Orders starts the example API for a server, with the client orders-api and ES256, and
+// returns its address.
+func Orders(t *testing.T, issuer, secretFile string) string {
+	t.Helper()
+	binary, err := buildOrders()
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := Free(t)
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := "http://localhost:" + port
+	Start(t, exec.Command(binary, "--listen", address, "--issuer", issuer, "--client", "orders-api", "--secret-file", secretFile, "--algorithm", "ES256"), base+"/healthz")
+	return base
+}
 
 // Serve starts the server with a set-up, and whatever else is to be said to it, and
 // returns its issuer.

@@ -30,6 +30,8 @@ type Setting struct {
 	Resource     string `json:"resource,omitempty"`
 	DPoP         bool   `json:"dpop,omitempty"`
 	Control      bool   `json:"control,omitempty"` // the server is the other provider
+	Key          string `json:"key,omitempty"`     // file with the client's private key, a JWK
+	Orders       string `json:"orders,omitempty"`  // address of an API to call
 }
 
 // SettingFor is what one of the clients of testdata/setup.yaml is told.

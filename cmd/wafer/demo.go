@@ -153,6 +153,14 @@ clients:
     secret: SPA_SECRET
     grants: [refresh_token]
     apis: {https://orders.example: [orders:read]}
+  - id: portal
+    name: An application that speaks OpenID Connect
+    kind: confidential
+    first_party: true
+    secret: portal-secret-of-the-demo
+    redirect_uris: [https://portal.example/callback]
+    grants: [authorization_code]
+    oauth: {consent: skip}
   - id: orders-api
     name: Orders
     kind: confidential

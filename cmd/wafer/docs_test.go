@@ -21,6 +21,7 @@ import (
 //	<!-- file NAME -->   above it is written into a folder of the document's own
 //	<!-- run -->         above it is run there, by bash, one after the other; every `# => text`
 //	                     in it must come in what was printed, in that order
+//	<!-- from FILE -->   above it is taken from a file of the tree that is tested there
 //
 // A document with setup.yaml has a server on it, README.md the demo; their
 // addresses stand in for those in the text.
@@ -36,7 +37,7 @@ type block struct {
 
 func (b block) at() string { return fmt.Sprintf("%s:%d", filepath.Base(b.doc), b.line) }
 
-var marker = regexp.MustCompile(`^<!-- (run|file [a-z.]+) -->$`)
+var marker = regexp.MustCompile(`^<!-- (run|file [a-z.]+|from [a-z0-9_./-]+) -->$`)
 
 func documents(t *testing.T) []string {
 	t.Helper()
@@ -97,7 +98,7 @@ func TestGoInDocumentsCompilesAndPasses(t *testing.T) {
 	count := 0
 	for _, doc := range documents(t) {
 		for _, b := range blocks(t, doc) {
-			if b.lang != "go" {
+			if b.lang != "go" || strings.HasPrefix(b.mark, "from ") {
 				continue
 			}
 			count++
@@ -166,6 +167,9 @@ func named(t *testing.T, dir, setup string) {
 		text := "correct-horse-battery-staple\n"
 		if strings.HasSuffix(m[1], ".jwk") {
 			text = jwk
+		}
+		if strings.HasSuffix(m[1], ".jwks") {
+			text = `{"keys":[` + strings.NewReplacer(`"enc"`, `"sig"`, "ECDH-ES", "ES256").Replace(jwk) + `]}`
 		}
 		write(t, dir, filepath.Base(m[1]), text)
 	}
@@ -308,7 +312,7 @@ func TestEveryCommandInTheDocumentsExists(t *testing.T) {
 			if b.lang != "sh" {
 				continue
 			}
-			for line := range strings.Lines(b.text) {
+			for line := range strings.Lines(strings.ReplaceAll(b.text, "\\\n", " ")) {
 				for part := range strings.SplitSeq(line, " | ") {
 					if m := commandLine.FindStringSubmatch(strings.TrimSpace(part)); m != nil {
 						check(b.at(), m[1], true)
@@ -368,7 +372,7 @@ func TestEveryPathInTheDocumentIsAnswered(t *testing.T) {
 	seen := map[string]bool{}
 	for _, line := range lines(t, "../../docs/http.md") {
 		for _, m := range row.FindAllStringSubmatch(line, -1) {
-			if seen[m[0]] {
+			if seen[m[0]] || strings.Contains(m[2], "{file}") { // whose name is made of what it holds
 				continue
 			}
 			seen[m[0]] = true
@@ -380,6 +384,25 @@ func TestEveryPathInTheDocumentIsAnswered(t *testing.T) {
 	}
 	if len(seen) < 40 {
 		t.Errorf("only %d paths", len(seen))
+	}
+}
+
+// Every row of the surfaces for clients and people stands in docs/http.md.
+func TestEveryRowIsInTheDocument(t *testing.T) {
+	t.Parallel()
+	document := strings.Join(lines(t, "../../docs/http.md"), "\n")
+	literal := regexp.MustCompile(`"(/[a-z.][a-z./{}-]*)"`)
+	count := 0
+	for _, file := range []string{"oauth/surface.go", "pages/pages.go", "pages/authorize.go", "pages/endsession.go"} {
+		for _, m := range literal.FindAllStringSubmatch(strings.Join(lines(t, "../../internal/web/"+file), "\n"), -1) {
+			count++
+			if !regexp.MustCompile("`(GET|POST) " + regexp.QuoteMeta(m[1]) + "`").MatchString(document) {
+				t.Errorf("docs/http.md does not list %s of %s", m[1], file)
+			}
+		}
+	}
+	if count < 25 {
+		t.Errorf("only %d paths found", count)
 	}
 }
 
