@@ -76,7 +76,7 @@ func main() {
 }
 
 func suites() []suite {
-	return slices.Concat(joseSuites(), serverSuites(), sessionSuites(), guardedSuites(), firstSightSuites(), setSuites(), fanoutSuites())
+	return slices.Concat(joseSuites(), serverSuites(), endpointSuites(), sessionSuites(), guardedSuites(), firstSightSuites(), setSuites(), fanoutSuites())
 }
 
 func fail(err error) {

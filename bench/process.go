@@ -123,6 +123,29 @@ clients:
     secret: bench-service-secret-for-this-run
     grants: [client_credentials]
     apis: {management: [sessions:check], https://eddsa.example: [a:read], https://es256.example: [a:read], https://hs256.example: [a:read], https://rs256.example: [a:read]}
+  - id: bench-site
+    kind: confidential
+    secret: bench-service-secret-for-this-run
+    first_party: true
+    redirect_uris: ["http://127.0.0.1:9/callback"]
+    grants: [authorization_code, refresh_token]
+    apis: {https://eddsa.example: [a:read]}
+    oauth: {consent: skip}
+  - id: bench-site-eddsa
+    kind: confidential
+    secret: bench-service-secret-for-this-run
+    first_party: true
+    redirect_uris: ["http://127.0.0.1:9/callback"]
+    grants: [authorization_code, refresh_token]
+    apis: {https://eddsa.example: [a:read]}
+    oauth: {consent: skip, id_token_signed_response_alg: EdDSA}
+  - id: bench-page
+    kind: public
+    first_party: true
+    redirect_uris: ["http://127.0.0.1:9/callback"]
+    grants: [authorization_code, refresh_token]
+    apis: {https://eddsa.example: [a:read]}
+    oauth: {consent: skip}
   - {id: bench-guard, kind: confidential, secret: bench-guard-secret-for-this-run, grants: [client_credentials], apis: {management: ["sessions:check", "feed:read"]}}
   - {id: bench-admin, kind: confidential, secret: bench-admin-secret-for-this-run, grants: [client_credentials], apis: {management: ["sessions:revoke"]}}
 roles:
@@ -221,19 +244,4 @@ func (p *process) login(api string) (tokens, string, error) {
 		}
 	}
 	return t, cookie, json.Unmarshal(b, &t)
-}
-
-func (p *process) refresh(c *http.Client, token string) (string, error) {
-	form := strings.NewReader("grant_type=refresh_token&client_id=bench-web&refresh_token=" + token)
-	res, err := c.Post(p.url+"/oauth/token", "application/x-www-form-urlencoded", form)
-	if err != nil {
-		return "", err
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("refresh: %s %s %v", res.Status, b, err)
-	}
-	var t tokens
-	return t.Refresh, json.Unmarshal(b, &t)
 }

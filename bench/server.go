@@ -15,10 +15,6 @@ import (
 func serverSuites() []suite {
 	return []suite{
 		{"server start, memory, binary", footprint},
-		{"server discovery and JWKS", static},
-		{"server client_credentials", clientCredentials},
-		{"server introspection", introspection},
-		{"server refresh", refreshes},
 	}
 }
 
@@ -30,7 +26,7 @@ type load func(c *http.Client) error
 // requests for each second of the server's own CPU time.
 func throughput(p *process, connections int, ask load) (float64, error) {
 	const slice = 700 * time.Millisecond
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}}
+	client := &http.Client{Transport: pooled(connections)}
 	defer client.CloseIdleConnections()
 	before, err := p.cpu()
 	if err != nil {
@@ -43,7 +39,11 @@ func throughput(p *process, connections int, ask load) (float64, error) {
 	for range connections {
 		wg.Go(func() {
 			for time.Now().Before(end) {
-				if err := ask(client); err != nil {
+				err := ask(client)
+				if errors.Is(err, errOut) {
+					return
+				}
+				if err != nil {
 					first.CompareAndSwap(nil, &err)
 					return
 				}
@@ -62,137 +62,52 @@ func throughput(p *process, connections int, ask load) (float64, error) {
 	return float64(count.Load()) / (after - before).Seconds(), nil
 }
 
-// against measures a load on wafer and a bare handler in turn and reports both.
-func against(w, bare *process, row string, connections int, ask load, report func(figure)) error {
-	var ours, floor []float64
-	plain := get(bare.url + "/")
-	for round := range rounds + 1 {
-		a, err := throughput(w, connections, ask)
-		if err != nil {
-			return err
-		}
-		b, err := throughput(bare, connections, plain)
-		if err != nil {
-			return err
-		}
-		if round > 0 {
-			ours, floor = append(ours, a), append(floor, b)
-		}
-	}
-	report(figure{row, median(ours), "requests per core-second", "", rounds})
-	report(figure{row, median(ours) / median(floor), "of bare", "bare net/http", rounds})
-	return nil
-}
-
 func get(url string) load {
 	return func(c *http.Client) error { return finish(c.Get(url)) }
 }
 
 func finish(res *http.Response, err error) error {
+	_, err = bodyOf(res, err)
+	return err
+}
+
+// bodyOf reads an answer whose status must be 200.
+func bodyOf(res *http.Response, err error) ([]byte, error) {
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %d: %s", res.StatusCode, b)
+		return nil, fmt.Errorf("status %d: %.300s", res.StatusCode, b)
 	}
-	return nil
-}
-
-// pair starts wafer and a bare handler, runs do and stops both.
-func pair(do func(w, bare *process) error) (err error) {
-	bare, err := startBare()
-	if err != nil {
-		return err
-	}
-	defer bare.stop()
-	w, err := startWafer()
-	if err != nil {
-		return err
-	}
-	defer w.stop()
-	return do(w, bare)
-}
-
-func static(report func(figure)) error {
-	return pair(func(w, bare *process) error {
-		return errors.Join(
-			against(w, bare, "discovery", 8, get(w.url+"/.well-known/openid-configuration"), report),
-			against(w, bare, "JWKS", 8, get(w.url+"/.well-known/jwks.json"), report))
-	})
+	return b, nil
 }
 
 func post(url, form string, basic [2]string) load {
 	return func(c *http.Client) error {
-		req, err := http.NewRequest(http.MethodPost, url, strings.NewReader(form))
-		if err != nil {
-			return err
-		}
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		if basic[0] != "" {
-			req.SetBasicAuth(basic[0], basic[1])
-		}
-		return finish(c.Do(req))
+		_, err := posted(c, url, form, basic)
+		return err
 	}
 }
 
+// posted sends a form, with credentials when there are any.
+func posted(c *http.Client, url, form string, basic [2]string) ([]byte, error) {
+	req, err := http.NewRequest(http.MethodPost, url, strings.NewReader(form))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if basic[0] != "" {
+		req.SetBasicAuth(basic[0], basic[1])
+	}
+	return bodyOf(c.Do(req))
+}
+
 var service = [2]string{"bench-service", "bench-service-secret-for-this-run"}
-
-func clientCredentials(report func(figure)) error {
-	return pair(func(w, bare *process) error {
-		for alg, api := range map[string]string{"EdDSA": "https://eddsa.example", "HS256": "https://hs256.example", "RS256": "https://rs256.example"} {
-			ask := post(w.url+"/oauth/token", "grant_type=client_credentials&resource="+api, service)
-			if err := against(w, bare, "client_credentials "+alg, 8, ask, report); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func introspection(report func(figure)) error {
-	return pair(func(w, bare *process) error {
-		s, err := w.signIn()
-		if err != nil {
-			return err
-		}
-		for name, form := range map[string]string{
-			"JWT EdDSA": "token=" + s.access, "opaque": "token=" + s.opaque, "session cookie": "token=" + s.cookie + "&api=https://eddsa.example",
-		} {
-			if err := against(w, bare, "introspection "+name, 8, post(w.url+"/oauth/introspect", form, service), report); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// refreshes turns families over from many connections at once: each answer was
-// on disk before it was sent.
-func refreshes(report func(figure)) error {
-	return pair(func(w, bare *process) error {
-		const families = 64
-		pool := make(chan string, families)
-		for range families {
-			s, err := w.signIn()
-			if err != nil {
-				return err
-			}
-			pool <- s.refresh
-		}
-		return against(w, bare, "refresh, durable", families, func(c *http.Client) error {
-			next, err := w.refresh(c, <-pool)
-			if err == nil {
-				pool <- next
-			}
-			return err
-		}, report)
-	})
-}
 
 func footprint(report func(figure)) error {
 	binary, err := build()
@@ -203,7 +118,7 @@ func footprint(report func(figure)) error {
 	if err != nil {
 		return err
 	}
-	report(figure{"binary", float64(info.Size()) / 1e6, "MB", "", 1})
+	report(figure{"binary", float64(info.Size()) / 1e6, "MB", "", 1}.atMost(30))
 	w, err := startWafer()
 	if err != nil {
 		return err
@@ -224,7 +139,7 @@ func footprint(report func(figure)) error {
 		}
 		starts, memory = append(starts, took.Seconds()*1000), append(memory, rss)
 	}
-	report(figure{"restart to first 200", median(starts), "ms", "", rounds})
-	report(figure{"idle RSS", median(memory), "MiB", "", rounds})
+	report(figure{"restart to first 200", median(starts), "ms", "", rounds}.atMost(40))
+	report(figure{"idle RSS", median(memory), "MiB", "", rounds}.atMost(30))
 	return nil
 }

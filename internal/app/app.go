@@ -197,19 +197,32 @@ func (a *App) allClients(ctx context.Context) ([]client.Client, error) {
 	return all(ctx, a.store.Clients, func(x client.Client) string { return x.ID })
 }
 
-// all reads a whole register, page by page.
+// all reads a whole register.
 func all[T any](ctx context.Context, read func(ctx context.Context, after string, limit int) ([]T, error), id func(T) string) ([]T, error) {
-	const page = 500
 	var rows []T
+	err := each(ctx, read, id, func(one T) bool {
+		rows = append(rows, one)
+		return true
+	})
+	return rows, err
+}
+
+// each shows a register to see, page by page, until that has seen enough.
+func each[T any](ctx context.Context, read func(ctx context.Context, after string, limit int) ([]T, error), id func(T) string, see func(T) (more bool)) error {
+	const page = 500
 	after := ""
 	for {
 		some, err := read(ctx, after, page)
 		if err != nil {
-			return nil, fmt.Errorf("read register: %w", err)
+			return fmt.Errorf("read register: %w", err)
 		}
-		rows = append(rows, some...)
+		for _, one := range some {
+			if !see(one) {
+				return nil
+			}
+		}
 		if len(some) < page {
-			return rows, nil
+			return nil
 		}
 		after = id(some[len(some)-1])
 	}

@@ -85,8 +85,8 @@ func (a *App) builtIn() []api.API {
 // eventsKey returns the key that signs logout tokens and security events.
 func (a *App) eventsKey() (*jose.Key, bool) { return a.issuerKey(jose.RS256) }
 
-// issuerKey returns the key that signs what other parties read. It is made when it
-// is first needed: an RSA key takes a while.
+// issuerKey returns the key that signs what other parties read. One that was not made
+// at the start (see makeIssuerKeys) is made when it is first needed.
 func (a *App) issuerKey(alg jose.Algorithm) (*jose.Key, bool) {
 	name := keyring.ForIssuer(alg)
 	if key, ok := a.ring.Signer(name); ok {

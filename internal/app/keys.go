@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 
+	"github.com/wafer-auth/wafer/internal/api"
+	"github.com/wafer-auth/wafer/internal/client"
+	"github.com/wafer-auth/wafer/internal/keyring"
 	"github.com/wafer-auth/wafer/internal/peerkeys"
 	"github.com/wafer-auth/wafer/internal/receiver"
 	"github.com/wafer-auth/wafer/internal/web/courier"
@@ -41,4 +44,51 @@ func (a *App) certificates() (*middleware.Certificates, error) {
 		return nil, err
 	}
 	return &middleware.Certificates{Proxies: a.config.TrustedProxies, Header: a.config.ClientCertHeader, Roots: roots, Now: a.now}, nil
+}
+
+// makeIssuerKeys makes the keys by which the issuer signs for the clients that are
+// registered, and no others. What a client that comes later needs is made when it is
+// needed, see issuerKey.
+func (a *App) makeIssuerKeys(ctx context.Context) error {
+	needed := map[jose.Algorithm]bool{}
+	err := each(ctx, a.store.Clients, func(c client.Client) string { return c.ID }, func(c client.Client) bool {
+		for _, alg := range signedFor(c) {
+			needed[alg] = true
+		}
+		return len(needed) < len(keyring.IssuerAlgs)
+	})
+	if err != nil {
+		return err
+	}
+	var lacking []api.API
+	for _, alg := range keyring.IssuerAlgs {
+		name := keyring.ForIssuer(alg)
+		if _, there := a.ring.Signer(name); needed[alg] && !there {
+			lacking = append(lacking, keyring.BuiltIn(name))
+		}
+	}
+	if len(lacking) == 0 {
+		return nil
+	}
+	return a.ring.Ensure(ctx, lacking...)
+}
+
+// signedFor lists the algorithms of what the issuer will sign for a client.
+func signedFor(c client.Client) []jose.Algorithm {
+	if c.Disabled {
+		return nil
+	}
+	var algs []jose.Algorithm
+	if c.MayUse(client.AuthorizationCode) || c.MayUse(client.DeviceCode) {
+		algs = append(algs, c.IDTokenAlg())
+	}
+	if c.BackchannelLogoutURI != "" {
+		algs = append(algs, jose.RS256) // eventsKey
+	}
+	for _, alg := range []jose.Algorithm{c.OAuth.UserinfoAlg, c.OAuth.IntrospectionAlg} {
+		if alg != "" {
+			algs = append(algs, alg)
+		}
+	}
+	return algs
 }

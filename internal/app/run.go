@@ -69,7 +69,7 @@ func (a *App) serve(ctx context.Context, servers []serving, hangup <-chan os.Sig
 		go func() { failed <- s.run() }()
 	}
 	var background sync.WaitGroup
-	background.Go(a.warm)
+	background.Go(func() { a.warm(ctx) })
 	background.Go(func() { a.KeepHouse(ctx) })
 	background.Go(func() { a.follow(ctx) })
 	background.Go(func() { a.outward.outbox.Run(ctx) })
@@ -185,12 +185,22 @@ func (a *App) reloads(ctx context.Context, hangup <-chan os.Signal) {
 	}
 }
 
-// warm measures the password hash once the server is up, and gives the memory
-// that this took back: an idle server should be small.
-func (a *App) warm() {
-	if _, err := a.passwords.get(); err != nil {
-		a.log.Error("password hashing is not possible", "error", err)
-	}
+// warm measures the password hash and makes the keys that clients will need once the
+// server is up, and gives the memory that this took back: an idle server should be
+// small.
+func (a *App) warm(ctx context.Context) {
+	var all sync.WaitGroup
+	all.Go(func() {
+		if err := a.makeIssuerKeys(ctx); err != nil && ctx.Err() == nil {
+			a.log.Error("make the keys that clients need", "error", err)
+		}
+	})
+	all.Go(func() {
+		if _, err := a.passwords.get(); err != nil {
+			a.log.Error("password hashing is not possible", "error", err)
+		}
+	})
+	all.Wait()
 	debug.FreeOSMemory()
 }
 
