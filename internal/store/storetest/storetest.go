@@ -87,7 +87,7 @@ type testCase struct {
 func cases() []testCase {
 	var all []testCase
 	for _, some := range [][]testCase{
-		auditCases(), counterCases(), effectCases(), feedCases(), grantCases(), keyCases(), lifeCases(), logCases(), oddCases(), outboxCases(),
+		auditCases(), counterCases(), effectCases(), feedCases(), grantCases(), invitationCases(), keyCases(), lifeCases(), logCases(), oddCases(), outboxCases(),
 		raceCases(), registerCases(), roleCases(), sessionCases(), setupCases(), snapshotCases(), statusCases(), tokenCases(), userCases(),
 	} {
 		all = append(all, some...)
