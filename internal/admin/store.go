@@ -10,6 +10,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/role"
+	"github.com/wafer-auth/wafer/internal/ticket"
 )
 
 // The four registers work alike. Add refuses a taken id (or canonical login)
@@ -33,6 +34,11 @@ type UserStore interface {
 // ClientStore keeps clients.
 type ClientStore interface {
 	AddClient(ctx context.Context, c client.Client, fx revoke.Effects) error
+	// AddInvited is AddClient for who was invited, by a ticket of the kind
+	// Registration. left is what is left of it: it takes the place of the ticket with
+	// its Version, as ChangeTicket does, or takes that away when its Body is nil. It
+	// reports whether the ticket was still there; without it nothing is added.
+	AddInvited(ctx context.Context, c client.Client, left ticket.Ticket, fx revoke.Effects) (bool, error)
 	ClientByID(ctx context.Context, id string) (client.Client, bool, error)
 	Clients(ctx context.Context, after string, limit int) ([]client.Client, error)
 	ChangeClient(ctx context.Context, next client.Client, fx revoke.Effects) (bool, error)

@@ -9,6 +9,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/role"
+	"github.com/wafer-auth/wafer/internal/ticket"
 )
 
 // AddUser implements admin.UserStore.
@@ -132,6 +133,27 @@ func (s shelf[T]) remove(id string, version int64) error {
 // AddClient implements admin.ClientStore.
 func (m *Store) AddClient(ctx context.Context, c client.Client, fx revoke.Effects) error {
 	return m.insist(ctx, fx, func() error { return m.clients.add(c.ID, c) })
+}
+
+// AddInvited implements admin.ClientStore.
+func (m *Store) AddInvited(ctx context.Context, c client.Client, left ticket.Ticket, fx revoke.Effects) (bool, error) {
+	at := ticketKey{left.Kind, left.Key}
+	return m.report(ctx, fx, func() error {
+		old, found := m.tickets[at]
+		if !found || old.Version != left.Version {
+			return errRefused
+		}
+		if err := m.clients.add(c.ID, c); err != nil {
+			return err
+		}
+		if left.Body == nil {
+			delete(m.tickets, at)
+			return nil
+		}
+		left.Version++
+		m.tickets[at] = ticketCopy(left)
+		return nil
+	})
 }
 
 // ClientByID implements admin.ClientStore.

@@ -184,6 +184,10 @@ func TestEntriesOutliveTheSessionsTheyMayCover(t *testing.T) {
 		}},
 		{"AddTicket", func() (bool, error) { return s.AddTicket(ctx, made, all) }},
 		{"ChangeTicket", func() (bool, error) { made.Version = 1; return s.ChangeTicket(ctx, made, all) }},
+		{"AddInvited", func() (bool, error) {
+			made.Version = 2
+			return s.AddInvited(ctx, client.Client{ID: "invited", Kind: client.Public}, made, all)
+		}},
 	} {
 		must(t, did(step.do()))
 		check(s, step.what, raised)

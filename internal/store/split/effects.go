@@ -64,6 +64,11 @@ func (s *Store) AddClient(ctx context.Context, c client.Client, fx revoke.Effect
 	return s.Truth.AddClient(ctx, c, s.keep(fx))
 }
 
+// AddInvited implements admin.ClientStore.
+func (s *Store) AddInvited(ctx context.Context, c client.Client, left ticket.Ticket, fx revoke.Effects) (bool, error) {
+	return s.Truth.AddInvited(ctx, c, left, s.keep(fx))
+}
+
 // ChangeClient implements admin.ClientStore.
 func (s *Store) ChangeClient(ctx context.Context, next client.Client, fx revoke.Effects) (bool, error) {
 	return s.Truth.ChangeClient(ctx, next, s.keep(fx))

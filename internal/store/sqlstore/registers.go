@@ -11,6 +11,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/revoke"
 	"github.com/wafer-auth/wafer/internal/role"
+	"github.com/wafer-auth/wafer/internal/ticket"
 )
 
 // A register keeps things that are rows of an id, a version and a document.
@@ -113,6 +114,22 @@ func (g register[T]) add(ctx context.Context, s *Store, thing T, fx revoke.Effec
 	})
 }
 
+// addAfter is add, after what must be so in the same transaction.
+func (g register[T]) addAfter(ctx context.Context, s *Store, thing T, fx revoke.Effects, first func(*conn) error) (bool, error) {
+	id, _ := g.key(&thing)
+	body, err := g.body(thing)
+	if err != nil {
+		return false, err
+	}
+	return s.report(ctx, fx, func(c *conn) error {
+		if err := first(c); err != nil {
+			return err
+		}
+		n, err := c.exec(g.insert, *id, body)
+		return free(g.what, n, err)
+	})
+}
+
 func (g register[T]) change(ctx context.Context, s *Store, next T, fx revoke.Effects, also func(*conn) error) (bool, error) {
 	id, version := g.key(&next)
 	body, err := g.body(next)
@@ -186,6 +203,16 @@ func memoized[T any](r *row, m *memo[T]) T {
 // AddClient implements admin.ClientStore.
 func (s *Store) AddClient(ctx context.Context, c client.Client, fx revoke.Effects) error {
 	return s.clients.add(ctx, s, c, fx)
+}
+
+// AddInvited implements admin.ClientStore.
+func (s *Store) AddInvited(ctx context.Context, c client.Client, left ticket.Ticket, fx revoke.Effects) (bool, error) {
+	return s.clients.addAfter(ctx, s, c, fx, func(c *conn) error {
+		if left.Body == nil {
+			return once(c.exec("DELETE FROM tickets WHERE kind = $1 AND id = $2 AND version = $3", string(left.Kind), left.Key[:], left.Version))
+		}
+		return c.changeTicket(left)
+	})
 }
 
 // ClientByID implements admin.ClientStore.

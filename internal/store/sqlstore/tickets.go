@@ -42,9 +42,11 @@ func (s *Store) TicketByKey(ctx context.Context, kind ticket.Kind, key opaque.Di
 
 // ChangeTicket implements ticket.Store.
 func (s *Store) ChangeTicket(ctx context.Context, next ticket.Ticket, fx revoke.Effects) (bool, error) {
-	return s.report(ctx, fx, func(c *conn) error {
-		return once(c.exec(changeTicket, string(next.Kind), next.Key[:], next.Version, blob(next.Body), micros(next.ExpiresAt)))
-	})
+	return s.report(ctx, fx, func(c *conn) error { return c.changeTicket(next) })
+}
+
+func (c *conn) changeTicket(next ticket.Ticket) error {
+	return once(c.exec(changeTicket, string(next.Kind), next.Key[:], next.Version, blob(next.Body), micros(next.ExpiresAt)))
 }
 
 // TakeTicket implements ticket.Store.

@@ -87,7 +87,7 @@ type testCase struct {
 func cases() []testCase {
 	var all []testCase
 	for _, some := range [][]testCase{
-		auditCases(), consentCases(), counterCases(), detailCases(), effectCases(), feedCases(), grantCases(), keyCases(), lifeCases(), logCases(), oddCases(), outboxCases(),
+		auditCases(), consentCases(), counterCases(), detailCases(), effectCases(), feedCases(), grantCases(), invitationCases(), keyCases(), lifeCases(), logCases(), oddCases(), outboxCases(),
 		raceCases(), registerCases(), roleCases(), sessionCases(), setupCases(), snapshotCases(), statusCases(), ticketCases(),
 		tokenCases(), userCases(),
 	} {
