@@ -242,15 +242,20 @@ func (s *Service) RemoveClient(ctx context.Context, by By, id string) error {
 		if err := s.mayManage(ctx, by, id, old.APIs); err != nil {
 			return err
 		}
-		done, err := s.Store.RemoveClient(ctx, id, old.Version, revoke.Effects{
-			Revoke: []revoke.Entry{s.entry(revoke.Client, id, "removed")},
-			Audit:  s.events(by, "client.remove", id, []string{old.Name}),
-		})
+		done, err := s.removeClient(ctx, by, old)
 		if err != nil || done {
 			return wrap(err, "remove client")
 		}
 	}
 	return errOvertaken
+}
+
+// removeClient reports whether nobody was faster.
+func (s *Service) removeClient(ctx context.Context, by By, old client.Client) (bool, error) {
+	return s.Store.RemoveClient(ctx, old.ID, old.Version, revoke.Effects{
+		Revoke: []revoke.Entry{s.entry(revoke.Client, old.ID, "removed")},
+		Audit:  s.events(by, "client.remove", old.ID, []string{old.Name}),
+	})
 }
 
 // Client finds a client, without what is stored of its secret. None is

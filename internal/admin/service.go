@@ -17,6 +17,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/role"
 	"github.com/wafer-auth/wafer/internal/session"
 	"github.com/wafer-auth/wafer/internal/statuslist"
+	"github.com/wafer-auth/wafer/internal/ticket"
 )
 
 // Store is what the rules read and write.
@@ -29,6 +30,7 @@ type Store interface {
 	Log
 	Counters
 	Consents
+	Tickets
 }
 
 // Log takes what comes with no change of a register.
@@ -36,6 +38,12 @@ type Log interface {
 	Record(ctx context.Context, fx revoke.Effects) (int64, error)
 	Head(ctx context.Context) (int64, error)
 	Audit(ctx context.Context, events ...audit.Event) error
+}
+
+// Tickets keeps invitations. See ticket.Store.
+type Tickets interface {
+	AddTicket(ctx context.Context, t ticket.Ticket, fx revoke.Effects) (bool, error)
+	TicketByKey(ctx context.Context, kind ticket.Kind, key opaque.Digest) (t ticket.Ticket, found bool, err error)
 }
 
 // Counters are what keeps a current password from being guessed.
@@ -50,8 +58,8 @@ type Passwords interface {
 	Verify(ctx context.Context, a password.Attempt) (password.Result, error)
 }
 
-// Config is what a Service is made of. All fields but Policy, Tokens and
-// Statuses are needed.
+// Config is what a Service is made of. All fields but Policy, Tokens,
+// Statuses and Registration are needed.
 type Config struct {
 	Store     Store
 	Sessions  *session.Keeper
@@ -70,13 +78,17 @@ type Config struct {
 	Statuses interface {
 		End(ctx context.Context, r statuslist.Ref) error
 	}
+	Registration Registration // clients that no operator adds
 }
 
 // Service changes what is registered. It is safe for concurrent use.
-type Service struct{ Config }
+type Service struct {
+	Config
+	documents documents
+}
 
 // New returns a service.
-func New(c Config) *Service { return &Service{Config: c} }
+func New(c Config) *Service { return &Service{Config: c, documents: newDocuments()} }
 
 // attempts is how often a change is tried again that somebody else overtook.
 const attempts = 32

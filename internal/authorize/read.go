@@ -73,7 +73,22 @@ func (s *Service) caller(ctx context.Context, p Params) (client.Client, error) {
 	if !p.once("client_id") {
 		return client.Client{}, errRepeated
 	}
-	return s.client(ctx, p.get("client_id"))
+	id := p.get("client_id")
+	if s.Documents != nil && len(id) <= mostText {
+		if err := s.Documents(ctx, id); err != nil {
+			return client.Client{}, described(err)
+		}
+	}
+	return s.client(ctx, id)
+}
+
+// described says to a person that an application does not describe itself well.
+func described(err error) error {
+	var why *oidc.Error
+	if !errors.As(err, &why) {
+		return err
+	}
+	return fault.Wrap(err, fault.Invalid, "The application that sent you here cannot be identified. "+why.Description)
 }
 
 func (s *Service) client(ctx context.Context, id string) (client.Client, error) {
@@ -84,7 +99,7 @@ func (s *Service) client(ctx context.Context, id string) (client.Client, error) 
 	if err != nil {
 		return client.Client{}, fmt.Errorf("find client: %w", err)
 	}
-	if !found || c.Disabled {
+	if !found || c.Disabled || c.Source == client.ByDocument && s.Documents == nil {
 		return client.Client{}, errClient
 	}
 	return c, nil

@@ -38,7 +38,7 @@ type Keys interface {
 	Find(ctx context.Context, src peerkeys.Source, kid string, alg jose.Algorithm) ([]*jose.Key, error)
 }
 
-// Config is what a Service is made of. All fields are needed.
+// Config is what a Service is made of. All fields but Documents are needed.
 type Config struct {
 	Issuer   string
 	Clients  Clients
@@ -49,6 +49,9 @@ type Config struct {
 	Keys     Keys
 	Seal     *opaque.Key // seals requests on their way through the pages
 	Now      func() time.Time
+	// Documents brings clients whose id is an address up to date with the document
+	// there; nil: such clients are not served.
+	Documents func(ctx context.Context, id string) error
 }
 
 // Service reads, keeps and answers authorization requests. It is safe for

@@ -150,6 +150,9 @@ func (c Client) checkSource() error {
 	case len(c.OAuth.Assertions) > 0:
 		return invalid(c.ID, "a client that registered itself cannot say whose assertions count")
 	}
+	if _, manages := c.APIs["management"]; manages {
+		return invalid(c.ID, "a client that registered itself cannot manage anything")
+	}
 	return nil
 }
 
@@ -177,14 +180,15 @@ func (c Client) checkID() error {
 const mostDocumentID = 300
 
 // CheckDocumentID returns nil for a URL that may be a client id (Client ID Metadata
-// Document): https, with a host as browsers spell it and a path, and only one way to
-// write it: no user, query, fragment, dot segments or escapes, no default port.
+// Document): https, or http on loopback, with a host as browsers spell it and a path,
+// and only one way to write it: no user, query, fragment, dot segments or escapes, no
+// default port.
 func CheckDocumentID(id string) error {
 	no := func(what string) error {
 		return fault.New(fault.Invalid, "The client id "+strconv.QuoteToASCII(id)+" "+what+".")
 	}
-	rest, ok := strings.CutPrefix(id, "https://")
-	if !ok || len(id) > mostDocumentID || !plain(id) {
+	scheme, rest, ok := strings.Cut(id, "://")
+	if !ok || scheme != "https" && scheme != "http" || len(id) > mostDocumentID || !plain(id) {
 		return no("is not a https URL in plain ASCII without fragment, of at most " + strconv.Itoa(mostDocumentID) + " bytes")
 	}
 	if strings.ContainsAny(rest, "@?%*") {
@@ -194,8 +198,8 @@ func CheckDocumentID(id string) error {
 	if path == "" {
 		return no("has no path")
 	}
-	if err := checkOrigin(id, "https://"+host); err != nil {
-		return no("has a host that browsers do not spell so")
+	if err := checkOrigin(id, scheme+"://"+host); err != nil {
+		return no("has a host that browsers do not spell so, or uses http outside loopback")
 	}
 	for segment := range strings.SplitSeq(path, "/") {
 		if segment == "." || segment == ".." {

@@ -166,6 +166,11 @@ func checkTarget(id, what, raw string) error {
 	return invalid(id, what+" "+raw+" has a scheme that is neither https nor a private-use one with a dot")
 }
 
+// CheckRedirect returns nil for an address that a browser may be sent back to: absolute
+// and plain ASCII, https, http on loopback, or a private-use scheme with a dot, without
+// fragment, user or wildcard.
+func CheckRedirect(raw string) error { return checkTarget("", "redirect URI", raw) }
+
 // checkOrigin wants an origin as browsers write it into the Origin header (RFC
 // 6454 section 6.2): they are compared byte for byte, so another spelling would
 // never match.

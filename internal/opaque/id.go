@@ -16,6 +16,7 @@ const (
 	GrantID   = "gra"
 	KeyID     = "key"
 	TokenID   = "tok"
+	ClientID  = "cli" // of clients that register themselves
 )
 
 const crockford = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -28,6 +28,8 @@ type metadataOf struct {
 	RevocationEndpoint    string   `json:"revocation_endpoint"`
 	IntrospectionEndpoint string   `json:"introspection_endpoint"`
 	StatusLists           string   `json:"status_list_aggregation_endpoint"`
+	RegistrationEndpoint  string   `json:"registration_endpoint,omitempty"`
+	ClientDocuments       bool     `json:"client_id_metadata_document_supported,omitempty"`
 	metadataOfClients
 	metadataOfSignIn
 	metadataOfLogout
@@ -47,7 +49,12 @@ func documentOf(body []byte, etag string, age time.Duration) *document {
 // document makes the metadata from the configuration alone: a Host header never gets
 // near it.
 func (s *Surface) document() *document {
+	registration := ""
+	if s.Registrar != nil {
+		registration = s.Issuer + registerPath
+	}
 	body, err := json.Marshal(metadataOf{
+		RegistrationEndpoint: registration, ClientDocuments: s.Documents != nil,
 		Issuer: s.Issuer, TokenEndpoint: s.Issuer + tokenPath, JWKS: s.Issuer + "/.well-known/jwks.json", GrantTypes: grantNames(),
 		RevocationEndpoint: s.Issuer + revokePath, IntrospectionEndpoint: s.Issuer + introspectPath, StatusLists: s.Issuer + statuslist.Path,
 		metadataOfClients: s.clientMetadata(), metadataOfSignIn: signInMetadata(s.Issuer),

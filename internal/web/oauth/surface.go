@@ -22,6 +22,7 @@ const (
 	devicePath     = "/oauth/device"
 	introspectPath = "/oauth/introspect"
 	pushPath       = "/oauth/par"
+	registerPath   = "/oauth/register"
 	revokePath     = "/oauth/revoke"
 	tokenPath      = "/oauth/token"
 )
@@ -34,7 +35,11 @@ var routes = []route{
 	{method: "GET", path: "/.well-known/openid-configuration", public: (*Surface).metadata},
 	{method: "POST", path: devicePath, private: (*Surface).device, proves: true},
 	{method: "POST", path: introspectPath, private: (*Surface).introspect},
-	{method: "POST", path: pushPath, private: (*Surface).push, proves: true, browsers: true},
+	{method: "POST", path: pushPath, private: (*Surface).push, proves: true, browsers: true, documents: true},
+	{method: "POST", path: registerPath, public: (*Surface).register, registers: true},
+	{method: "DELETE", path: registerPath + "/{client_id}", public: (*Surface).unregister, registers: true},
+	{method: "GET", path: registerPath + "/{client_id}", public: (*Surface).registered, registers: true},
+	{method: "PUT", path: registerPath + "/{client_id}", public: (*Surface).reregister, registers: true},
 	{method: "POST", path: revokePath, private: (*Surface).revoke, browsers: true},
 	{method: "POST", path: tokenPath, private: (*Surface).token, proves: true, browsers: true},
 	{method: "GET", path: api.UserinfoPath, public: (*Surface).userinfo, browsers: true},
@@ -48,6 +53,8 @@ type route struct {
 	private      func(*Surface, http.ResponseWriter, *http.Request, call) error
 	proves       bool // what it gives may be bound to a key of the client's
 	browsers     bool // pages of registered origins may call it
+	documents    bool // a client may come for the first time, described by a document
+	registers    bool // there only where clients register themselves
 }
 
 // call is a form, the client that proved itself with it, and the keys that it proved
@@ -83,8 +90,8 @@ type Keys interface {
 	MaxAge() time.Duration
 }
 
-// Config is what a Surface is made of. All fields but Locales and those of
-// certificates are needed.
+// Config is what a Surface is made of. All fields but Locales, Registrar,
+// Documents and those of certificates are needed.
 type Config struct {
 	Issuer   string
 	Grants   Grants
@@ -99,6 +106,12 @@ type Config struct {
 	MTLS         string
 	Log          *slog.Logger
 	Locales      []string // the languages of the pages, for metadata; none: not told
+	// Registrar lets clients register themselves; nil: they cannot, and the endpoints
+	// are not there.
+	Registrar Registrar
+	// Documents brings clients whose id is an address up to date with the document
+	// there; nil: such clients are not served.
+	Documents func(ctx context.Context, id string) error
 }
 
 // Surface serves the routes.
@@ -129,6 +142,9 @@ func (s *Surface) Mount(mux *http.ServeMux) {
 		mux.Handle("OPTIONS "+path, share.Wrap(http.NotFoundHandler()))
 	}
 	for _, row := range routes {
+		if row.registers && s.Registrar == nil {
+			continue
+		}
 		h := s.handler(row)
 		if share, ok := shares[row.path]; ok && row.browsers {
 			h = share.Wrap(h)
@@ -164,6 +180,11 @@ func (s *Surface) serve(row route, w http.ResponseWriter, r *http.Request) error
 	if row.proves {
 		// Before the client: a proof that lacks a nonce costs it no assertion.
 		if checked, err = s.checkProof(w, r, row.path, ""); err != nil {
+			return err
+		}
+	}
+	if row.documents && s.Documents != nil {
+		if err := s.Documents(r.Context(), creds.ID); err != nil {
 			return err
 		}
 	}
