@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/web/manage"
 	"github.com/wafer-auth/wafer/verify/bound"
 )
@@ -19,6 +20,7 @@ import (
 type clientCommands struct {
 	Add    clientAdd    `cmd:"" help:"Add a client."`
 	Edit   clientEdit   `cmd:"" help:"Change a client."`
+	Invite clientInvite `cmd:"" help:"Make an initial access token, with which clients register themselves."`
 	List   clientList   `cmd:"" help:"List clients."`
 	Remove clientRemove `cmd:"" help:"Remove a client and end its grants."`
 	Secret clientSecret `cmd:"" help:"Give a client a new secret."`
@@ -290,10 +292,21 @@ func (c *clientShow) Run(e *env) error {
 			e.table([]string{"ID", out.ID}, append([][]string{
 				{"NAME", orDash(out.Name)}, {"KIND", out.Kind}, {"FIRST PARTY", yesNo(out.FirstParty)}, {"GRANTS", orDash(strings.Join(out.Grants, ","))},
 				{"APIS", scopesText(out.APIs)}, {"SERVES", orDash(strings.Join(out.Serves, " "))}, {"REDIRECT URIS", orDash(strings.Join(out.RedirectURIs, " "))},
-				{"ORIGINS", orDash(strings.Join(out.Origins, " "))}, {"LOGOUT URI", orDash(out.BackchannelLogoutURI)}, {"DISABLED", yesNo(out.Disabled)},
+				{"ORIGINS", orDash(strings.Join(out.Origins, " "))}, {"LOGOUT URI", orDash(out.BackchannelLogoutURI)}, {"REGISTERED BY", registrar(out)}, {"DISABLED", yesNo(out.Disabled)},
 			}, slices.Concat(oldSecretRow(out), memberRows("oauth.", out.OAuth))...))
 		})
 	})
+}
+
+// registrar says who registered a client.
+func registrar(c manage.Client) string {
+	switch client.Source(c.Source) {
+	case client.ByItself:
+		return "itself"
+	case client.ByDocument:
+		return "its document"
+	}
+	return "an operator"
 }
 
 // oldSecretRow is there while two secrets work.

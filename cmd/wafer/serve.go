@@ -31,6 +31,10 @@ type serveCommand struct {
 	ClientCA        string        `name:"client-ca" help:"Roots that clients' certificates lead to, PEM, for tls_client_auth." type:"path" placeholder:"FILE"`
 	ClientCert      string        `name:"client-cert-header" help:"Header in which the trusted proxy passes the client's certificate." placeholder:"NAME"`
 	Outbound        []string      `help:"Private network that may be posted to and fetched from: logout notices, security events, keys; may be repeated." placeholder:"CIDR"`
+	Registration    string        `help:"Who may register a client themselves: off, token (who has an invitation, see wafer client invite) or open (everybody). Default: off." placeholder:"MODE"`
+	RegisterAPI     []string      `name:"registration-api" help:"API that such clients may ask for, as ID=SCOPE,SCOPE; may be repeated. Default: none, they may know who a person is." sep:"none" placeholder:"ID=SCOPES"`
+	RegisterProfile string        `name:"registration-profile" help:"What confidential ones are held to: strict, fapi2 or certification. Default: strict." placeholder:"PROFILE"`
+	ClientDocuments bool          `name:"client-documents" help:"Let the address of a metadata document be a client id."`
 	BindNetwork     string        `help:"What the sessions of our own pages are worth on another network: report, step-up or refuse. Default: as much." placeholder:"MODE"`
 	BindDevice      string        `help:"The same for another kind of device." placeholder:"MODE"`
 	SessionIdle     time.Duration `help:"End sessions that were not used for so long." default:"12h"`
@@ -88,7 +92,9 @@ func (c *serveCommand) config(e *env) (config.Config, error) {
 	var err, err2 error
 	cfg.TrustedProxies, err = networks("trusted-proxy", c.TrustedProxy)
 	cfg.Outbound, err2 = networks("outbound", c.Outbound)
-	if err := errors.Join(err, err2); err != nil {
+	apis, err3 := scopesByAPI(c.RegisterAPI)
+	cfg.Registration, cfg.RegistrationAPIs, cfg.RegistrationProfile, cfg.ClientDocuments = c.Registration, apis, c.RegisterProfile, c.ClientDocuments
+	if err := errors.Join(err, err2, err3); err != nil {
 		return config.Config{}, err
 	}
 	return cfg.WithDefaults(), nil

@@ -155,8 +155,11 @@ func (a *App) services() error {
 	})
 	a.admin = admin.New(admin.Config{
 		Store: a.store, Passwords: a.passwords, Secrets: secrets, Keys: a.ring, Fleet: a.hub, Statuses: a.lists, Sessions: a.sessions, Issuer: a.config.Issuer, Now: a.now,
-		Tokens: a.jti,
+		Tokens: a.jti, Registration: a.registration(),
 	})
+	if a.config.ClientDocuments {
+		a.requests.Documents = a.admin.RefreshDocument
+	}
 	return nil
 }
 

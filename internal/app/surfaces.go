@@ -40,10 +40,10 @@ func (a *App) surfaces(o Options) error {
 		return err
 	}
 	mux := http.NewServeMux()
-	oauth.New(oauth.Config{
+	oauth.New(a.registers(oauth.Config{
 		Issuer: a.config.Issuer, Grants: a.grants, Requests: a.requests, Keys: a.ring, Registered: origins.Registered,
 		Certificates: certificates, MTLS: a.config.MTLS, Log: a.log, Locales: pages.Locales(),
-	}).Mount(mux)
+	})).Mount(mux)
 	sessions.New(sessions.Config{
 		SignIn: a.signin, Sessions: a.sessions, Grants: a.grants, Accounts: a.admin, FirstParty: origins.FirstParty, Log: a.log,
 	}).Mount(mux)

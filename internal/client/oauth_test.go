@@ -359,7 +359,7 @@ func TestOnlyDocumentsHaveURLsForIDs(t *testing.T) {
 	t.Parallel()
 	for id, want := range map[string]bool{
 		"https://app.example/client.json": true, "https://app.example:8443/a/b.json": true, "https://app.example/a/": true,
-		"https://app.example": false, "https://app.example/": false, "http://app.example/client.json": false, "http://localhost/client.json": false,
+		"https://app.example": false, "https://app.example/": false, "http://app.example/client.json": false, "http://localhost/client.json": true, "http://127.0.0.1:8099/c.json": true, "http://localhost.evil.test/c.json": false, "ftp://localhost/c": false,
 		"https://app.example/../client.json": false, "https://app.example/a/./b": false, "https://app.example/a/..": false, "https://app.example/%2e%2e/b": false,
 		"https://app.example/client.json#x": false, "https://app.example/client.json#": false, "https://app.example/client.json?v=1": false, "https://app.example/client.json?": false,
 		"https://user@app.example/client.json": false, "https://user:pass@app.example/c": false, "https://APP.example/client.json": false, "HTTPS://app.example/client.json": false,
@@ -397,7 +397,8 @@ func TestAttackUnknownClientsGetNothingOfAnOperators(t *testing.T) {
 		if err := try(all()); err != nil {
 			t.Error(err)
 		}
-		for name, edit := range map[string]change{"first party": func(c *client.Client) { c.FirstParty = true }, "assertions": trusts} {
+		for name, edit := range map[string]change{"first party": func(c *client.Client) { c.FirstParty = true }, "assertions": trusts,
+			"management": func(c *client.Client) { c.APIs = map[string][]string{"management": {"users:read"}} }} {
 			if err := try(edit); !fault.Is(err, fault.Invalid) {
 				t.Errorf("%s: %s: got %v", source, name, err)
 			}

@@ -72,6 +72,19 @@ type Config struct {
 	// not public: of applications that are told of logouts, of receivers and
 	// transmitters of security events. Default none; loopback, when the issuer is.
 	Outbound []netip.Prefix
+	// Registration says who may register a client themselves (RFC 7591):
+	// RegistrationToken, who has an invitation; RegistrationOpen, everybody. Default
+	// RegistrationOff, nobody.
+	Registration string
+	// RegistrationAPIs are what clients may ask for that no operator added, by API;
+	// "*" is every scope of one. Default none: they may know who a person is.
+	RegistrationAPIs map[string][]string
+	// RegistrationProfile is what confidential clients are held to that registered
+	// themselves: strict, fapi2 or certification. Default strict.
+	RegistrationProfile string
+	// ClientDocuments lets an address be a client id: the client is what the document
+	// there says (OAuth Client ID Metadata Document). Default off.
+	ClientDocuments bool
 	// SessionIdle ends a session that was not used for so long. Default 12h.
 	SessionIdle time.Duration
 	// SessionLifetime ends every session. Default 168h.
@@ -123,7 +136,7 @@ func (c Config) WithDefaults() Config {
 
 // Validate returns every problem at once, each with what to do about it.
 func (c Config) Validate() error {
-	return errors.Join(c.checkListen(), c.checkIssuer(), c.checkTLS(), c.checkMTLS(), c.checkKeyFile(), c.checkStores(), c.checkSessions(), c.checkBind())
+	return errors.Join(c.checkListen(), c.checkIssuer(), c.checkTLS(), c.checkMTLS(), c.checkKeyFile(), c.checkStores(), c.checkSessions(), c.checkBind(), c.checkRegistration())
 }
 
 func (c Config) checkListen() error {

@@ -29,6 +29,7 @@ var bodies = map[string]body{
 	"PATCH /clients/{id}":       {ClientEdit{}, Client{}},
 	"POST /clients/{id}/secret": {SecretRotation{}, ClientSecret{}},
 	"POST /drills":              {out: Drill{}},
+	"POST /invitations":         {NewInvitation{}, Invitation{}},
 	"GET /keys":                 {out: List[Key]{}},
 	"POST /keys/rotate":         {Rotation{}, Key{}},
 	"GET /keys/{kid}":           {out: Key{}},

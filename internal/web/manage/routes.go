@@ -36,6 +36,7 @@ var routes = []route{
 	{"PATCH", "/clients/{id}", []string{"clients:write"}, (*Surface).editClient, "Change a client."},
 	{"POST", "/clients/{id}/secret", []string{"clients:write"}, (*Surface).rotateClientSecret, "Give a client a new secret."},
 	{"POST", "/drills", []string{"sessions:revoke", "users:write"}, (*Surface).drill, "Revoke a throwaway user and measure when each verifier refuses."},
+	{"POST", "/invitations", []string{"clients:write"}, (*Surface).invite, "Make an initial access token, with which clients register themselves."},
 	{"GET", "/keys", []string{"keys:read"}, (*Surface).listKeys, "List signing keys."},
 	{"POST", "/keys/rotate", []string{"keys:write"}, (*Surface).rotateKey, "Announce the next key of an API."},
 	{"GET", "/keys/{kid}", []string{"keys:read"}, (*Surface).showKey, "Show a signing key."},

@@ -42,6 +42,7 @@ type Clients interface {
 	RotateClientSecret(ctx context.Context, by admin.By, id string, overlap time.Duration) (string, error)
 	RotateStolenSecret(ctx context.Context, by admin.By, id string) (string, error)
 	RemoveClient(ctx context.Context, by admin.By, id string) error
+	Invite(ctx context.Context, by admin.By, in admin.Invitation) (admin.Invited, error)
 	Client(ctx context.Context, id string) (client.Client, error)
 	Clients(ctx context.Context, after string, limit int) ([]client.Client, error)
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/authorize"
+	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/fault"
 	"github.com/wafer-auth/wafer/internal/oidc"
 )
@@ -15,6 +16,8 @@ type consentPage struct {
 	Step   string // what was asked, sealed
 	Target target
 	Local  bool   // anything on this machine could be who asks
+	Alone  bool   // nobody here has looked at it: it registered itself
+	Speaks string // the host whose document says who it is, "" for none
 	API    string // the name of the API that Scopes are of
 	Who    []string
 	Scopes []string
@@ -43,6 +46,10 @@ func (p *Pages) showConsent(w http.ResponseWriter, v *visit, r oidc.Request, d a
 		return err
 	}
 	out := consentPage{Target: to, Step: d.Step, Local: authorize.Unassured(d.Client, r.RedirectURI), API: d.API}
+	out.Alone = d.Client.Source != client.ByOperator
+	if d.Client.Source == client.ByDocument {
+		out.Speaks = hostOf(d.Client.ID)
+	}
 	var ofAPI []string
 	out.Who, ofAPI = v.wishes(d.Scopes)
 	if r.APIID != api.Userinfo {

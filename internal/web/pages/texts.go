@@ -42,6 +42,7 @@ var english = map[string]string{
 
 	"consent.address": "See your postal address",
 	"consent.allow":   "Allow",
+	"consent.alone":   "This application is not verified: nobody here has looked at it, and it chose its name itself.",
 	"consent.api":     "Act for you at %s",
 	"consent.asks":    "asks for access to your account.",
 	"consent.deny":    "Deny",
@@ -53,6 +54,7 @@ var english = map[string]string{
 	"consent.openid":  "Know that it is you",
 	"consent.phone":   "See your telephone number",
 	"consent.profile": "See your name and your profile",
+	"consent.speaks":  "It is described by",
 	"consent.title":   "Allow access?",
 	"consent.who":     "About you",
 

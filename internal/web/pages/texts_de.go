@@ -41,6 +41,7 @@ var german = map[string]string{
 
 	"consent.address": "Ihre Postanschrift sehen",
 	"consent.allow":   "Erlauben",
+	"consent.alone":   "Diese Anwendung ist nicht überprüft: Niemand hier hat sie angesehen, und ihren Namen hat sie selbst gewählt.",
 	"consent.api":     "Für Sie handeln bei %s",
 	"consent.asks":    "möchte auf Ihr Konto zugreifen.",
 	"consent.deny":    "Ablehnen",
@@ -52,6 +53,7 @@ var german = map[string]string{
 	"consent.openid":  "Wissen, dass Sie es sind",
 	"consent.phone":   "Ihre Telefonnummer sehen",
 	"consent.profile": "Ihren Namen und Ihr Profil sehen",
+	"consent.speaks":  "Beschrieben wird sie von",
 	"consent.title":   "Zugriff erlauben?",
 	"consent.who":     "Über Sie",
 
