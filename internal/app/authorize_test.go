@@ -12,7 +12,9 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/wafer-auth/wafer/internal/app"
 	"github.com/wafer-auth/wafer/internal/config"
@@ -39,16 +41,25 @@ type site struct {
 	t   *testing.T
 	url string
 	web *http.Client
+	app *app.App
+	now atomic.Int64 // how far the clock is ahead, in nanoseconds
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T, change ...func(*config.Config)) *site {
 	t.Helper()
 	server := httptest.NewUnstartedServer(nil)
 	t.Cleanup(server.Close)
 	s := &site{t: t, url: "https://" + server.Listener.Addr().String()}
 	cfg := config.Config{Data: t.TempDir(), Listen: "127.0.0.1:0", Issuer: s.url}.WithDefaults()
-	a, err := app.New(t.Context(), app.Options{Config: cfg, Log: slog.New(slog.DiscardHandler)})
+	for _, f := range change {
+		f(&cfg)
+	}
+	s.must(cfg.Validate())
+	a, err := app.New(t.Context(), app.Options{Config: cfg, Log: slog.New(slog.DiscardHandler), Now: func() time.Time {
+		return time.Now().Add(time.Duration(s.now.Load()))
+	}})
 	s.must(err)
+	s.app = a
 	t.Cleanup(func() { s.must(a.Close()) })
 	_, err = a.Apply(t.Context(), "setup.yaml", []byte(setup))
 	s.must(err)
