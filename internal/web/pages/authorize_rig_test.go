@@ -75,6 +75,7 @@ func (g *rig) furnish() {
 		{ID: "own", Name: "Our own", Kind: client.Public, FirstParty: true, RedirectURIs: []string{ownBack}, Grants: codes, APIs: all,
 			OAuth: client.OAuth{Consents: client.Skip}},
 		{ID: "tv", Name: "The <Television>", Kind: client.Public, Grants: []string{client.DeviceCode, client.RefreshToken}, APIs: all},
+		{ID: "cli_unknown", Name: "The <Bank>", Kind: client.Public, Source: client.ByItself, RedirectURIs: []string{"https://unknown.example/cb"}, Grants: codes},
 		{ID: "native", Name: "Pocket Planner", Kind: client.Public, RedirectURIs: []string{nativeBack, "http://127.0.0.1/cb"}, Grants: codes, APIs: all},
 	} {
 		n := admin.NewClient{Client: c}

@@ -40,6 +40,10 @@ var shots = []shot{
 		b.signIn(ada)
 		return b.get(link("scope", "openid profile email address phone offline_access orders:read"))
 	}},
+	{"consent-unknown", 200, func(_ *rig, b *browser) page {
+		b.signIn(ada)
+		return b.get(link("client_id", "cli_unknown", "redirect_uri", "https://unknown.example/cb"))
+	}},
 	{"consent-native", 200, func(_ *rig, b *browser) page {
 		b.signIn(ada)
 		return b.get(link("client_id", "native", "redirect_uri", "http://127.0.0.1/cb", "scope", "orders:read"))
