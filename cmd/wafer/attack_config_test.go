@@ -169,12 +169,17 @@ func TestDiscoveryTellsTheTruth(t *testing.T) {
 		"client_secret_basic": formOf("/oauth/token", "grant_type=client_credentials", basic),
 		"client_secret_post":  formOf("/oauth/token", "grant_type=client_credentials&"+ownCredentials),
 		"none":                refreshing(v.refresh),
-		"private_key_jwt":     formOf("/oauth/token", "grant_type=client_credentials&client_id=bystander&client_assertion=x.y.z&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
 	} {
 		res, err := r.fire(h)
 		if err != nil || (res.StatusCode == http.StatusOK) != slices.Contains(meta.Methods, method) {
 			t.Errorf("%s: advertised %v, answer %d %s", method, slices.Contains(meta.Methods, method), res.StatusCode, res.text)
 		}
+	}
+	// That a client can prove itself by a key is shown in internal/app, with a client that
+	// has one; here it is no other client's way.
+	byKey := "grant_type=client_credentials&client_id=bystander&client_assertion=x.y.z&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+	if res := r.must(http.StatusUnauthorized, formOf("/oauth/token", byKey)); !slices.Contains(meta.Methods, "private_key_jwt") || res.str("error") != "invalid_client" {
+		t.Errorf("private_key_jwt: advertised %v, %s", meta.Methods, res.text)
 	}
 	for _, host := range []string{"evil.test", "evil.test:80", "localhost.evil.test", "localhost@evil.test"} {
 		res, err := r.fire(hit{method: http.MethodGet, path: "/.well-known/openid-configuration", host: host, header: [][2]string{{"X-Forwarded-Host", host}, {"Forwarded", "host=" + host}}})
