@@ -24,21 +24,29 @@ func (h *Hub) Follow(ctx context.Context, ticket string, after revocation.Positi
 	if err != nil {
 		return err
 	}
-	return s.Run(ctx, deliver)
+	return s.Run(ctx, Outlet{Deliver: deliver})
 }
 
 // Subscription is leave to follow, and where from.
 type Subscription struct {
-	run func(ctx context.Context, deliver func(frame string, eager bool) error) error
+	run func(ctx context.Context, out Outlet) error
+}
+
+// Outlet is where a follower's frames go. One goroutine calls it.
+type Outlet struct {
+	// Deliver is called with each frame, as in revocation.Hub.
+	Deliver func(frame string, eager bool) error
+	// Alive is called with each tick of Beat. An error ends the connection. nil: never.
+	Alive func() error
+	Beat  <-chan time.Time
 }
 
 // Run is the rest of Follow. It is called once.
-func (s *Subscription) Run(ctx context.Context, deliver func(frame string, eager bool) error) error {
-	return s.run(ctx, deliver)
-}
+func (s *Subscription) Run(ctx context.Context, out Outlet) error { return s.run(ctx, out) }
 
 // Subscribe is the part of Follow that can refuse.
 func (h *Hub) Subscribe(ctx context.Context, ticket string, after revocation.Position) (*Subscription, error) {
+	ends := h.state.ends.Load() // before the look: what ends the ticket meanwhile is looked at again
 	t, err := h.open(ctx, ticket)
 	if err != nil {
 		return nil, err
@@ -49,27 +57,32 @@ func (h *Hub) Subscribe(ctx context.Context, ticket string, after revocation.Pos
 	if err := h.recent(ctx); err != nil {
 		return nil, fault.Wrap(err, fault.Unavailable, "The log cannot be read now.")
 	}
-	return &Subscription{run: func(ctx context.Context, deliver func(string, bool) error) error {
+	return &Subscription{run: func(ctx context.Context, out Outlet) error {
 		h.follow.add(1, h.clock.elapsed())
 		defer func() { h.follow.add(-1, h.clock.elapsed()) }()
 		pull(h.wake)
 		check := func() error {
+			n := h.state.ends.Load()
+			if n == ends && h.Now().Unix() < t.Expires {
+				return nil
+			}
+			ends = n
 			_, err := h.open(ctx, ticket)
 			return err
 		}
-		f := follower{ring: h.ring, now: h.Now, done: h.done, check: check, old: h.old, deliver: deliver}
+		f := follower{ring: h.ring, now: h.Now, done: h.done, check: check, old: h.old, out: out}
 		return f.run(ctx, after)
 	}}, nil
 }
 
 // follower is one who follows a ring.
 type follower struct {
-	ring    *ring
-	now     func() time.Time
-	done    <-chan struct{}
-	check   func() error // whether it still may
-	old     func(ctx context.Context, after revocation.Position, to int64) (piece, error)
-	deliver func(frame string, eager bool) error
+	ring  *ring
+	now   func() time.Time
+	done  <-chan struct{}
+	check func() error // whether it still may
+	old   func(ctx context.Context, after revocation.Position, to int64) (piece, error)
+	out   Outlet
 
 	poked time.Time // until then the verifier knows that acks are wanted
 	pokes int       // of the ring, that the verifier was told of
@@ -90,12 +103,26 @@ func (f *follower) run(ctx context.Context, after revocation.Position) error {
 		if more {
 			continue
 		}
+		if ended, err := f.wait(ctx, v); ended || err != nil {
+			return err
+		}
+	}
+}
+
+// wait waits for more than a view has; ended tells that the hub ends.
+func (f *follower) wait(ctx context.Context, v view) (ended bool, err error) {
+	for {
 		select {
 		case <-v.changed:
+			return false, nil
+		case <-f.out.Beat:
+			if err := f.out.Alive(); err != nil {
+				return false, err
+			}
 		case <-f.done:
-			return nil
+			return true, nil
 		case <-ctx.Done():
-			return ctx.Err()
+			return false, ctx.Err()
 		}
 	}
 }
@@ -126,7 +153,7 @@ func (f *follower) step(ctx context.Context, v view, after revocation.Position) 
 			}
 			after.Seq = p.to
 		}
-		return after, true, nil
+		return after, len(v.pieces) == burst || v.pokes != f.pokes, nil
 	case eager && v.eager.After(f.poked):
 		return after, false, f.last(ctx, v, eager)
 	case v.pokes != f.pokes:
@@ -140,7 +167,7 @@ func (f *follower) hand(p piece, v view, eager bool) error {
 	if eager {
 		f.poked = v.eager
 	}
-	return f.deliver(p.text, eager)
+	return f.out.Deliver(p.text, eager)
 }
 
 // last hands on the newest frame, again perhaps: it tells something by being

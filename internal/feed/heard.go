@@ -3,6 +3,7 @@ package feed
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ const (
 	notesEvery   = 2 * time.Second
 	eagerNotes   = 20 * time.Millisecond
 	idleNotes    = 10 * time.Second // of a hub that nobody speaks to
+	notesAtOnce  = 200              // a revocation that comes meanwhile waits for no more
 	historyMost  = 16
 	historiesMax = 50_000
 )
@@ -308,14 +310,23 @@ func (h *Hub) write(ctx context.Context) error {
 		age = -1
 	}
 	own := Note{ID: h.id, Epoch: at.Epoch, Applied: at.Seq, Staleness: age, Node: h.Node, Seen: h.Now()}
-	brief, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	err := h.Store.NoteVerifiers(brief, append(notes, own))
-	h.heard.wrote(notes, began, err == nil)
+	var err error
+	for some := range slices.Chunk(append(notes, own), notesAtOnce) {
+		if err == nil {
+			err = h.writeSome(ctx, some)
+		}
+		h.heard.wrote(some, began, err == nil)
+	}
 	if err == nil {
 		h.heard.told, h.heard.telling = at, began
 	}
 	return err
+}
+
+func (h *Hub) writeSome(ctx context.Context, notes []Note) error {
+	brief, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return h.Store.NoteVerifiers(brief, notes)
 }
 
 // nothing reports whether there is nothing to write: an idle server leaves its disk
@@ -417,6 +428,7 @@ func (h *Hub) askAgain(ctx context.Context) {
 			h.tickets.deny(clientID, false)
 		case errors.As(err, &refusal) && refusal.Code != fault.Unavailable && refusal.Code != fault.Busy:
 			h.tickets.deny(clientID, true)
+			h.state.ends.Add(1)
 		}
 	}
 }

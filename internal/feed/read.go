@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wafer-auth/wafer/internal/revoke"
@@ -22,6 +23,7 @@ type state struct {
 	ever    bool
 	failing bool                 // the last read did not succeed
 	ended   map[revoke.Ref]int64 // clients and keys that were taken back since this hub began
+	ends    atomic.Int64         // has grown after whatever may end what a ticket allows
 	signer  string               // the key that signed what the ring holds; only the reader looks
 	doubted bool                 // a claim without proof was believed
 	doubt   time.Duration        // when
@@ -69,6 +71,7 @@ func (s *state) end(e revoke.Recorded) bool {
 	}
 	ref := revoke.Ref{Kind: e.Kind, Key: e.Key}
 	s.ended[ref] = max(s.ended[ref], seq)
+	s.ends.Add(1)
 	return room
 }
 
@@ -190,6 +193,7 @@ func (h *Hub) read(ctx context.Context) error {
 	if head.Epoch > known.Epoch || head.Seq-known.Seq > maxBehind {
 		h.ring.reset(revocation.Position{Epoch: head.Epoch, Seq: head.Seq})
 		h.tickets.forget() // what came in between was not looked at
+		h.state.ends.Add(1)
 	} else if err := h.extend(ctx, known, head.Seq); err != nil {
 		return err
 	}
@@ -226,6 +230,7 @@ func (h *Hub) extend(ctx context.Context, at revocation.Position, head int64) er
 		for _, e := range entries {
 			if !h.state.end(e) {
 				h.tickets.forget()
+				h.state.ends.Add(1)
 			}
 		}
 		h.ring.add(p)

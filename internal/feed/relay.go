@@ -261,7 +261,7 @@ func (r *Relay) Follow(ctx context.Context, ticket string, after revocation.Posi
 	if err != nil {
 		return err
 	}
-	return s.Run(ctx, deliver)
+	return s.Run(ctx, Outlet{Deliver: deliver})
 }
 
 // Subscribe is as Hub.Subscribe.
@@ -273,9 +273,9 @@ func (r *Relay) Subscribe(_ context.Context, ticket string, after revocation.Pos
 	if err := check(); err != nil {
 		return nil, err
 	}
-	return &Subscription{run: func(ctx context.Context, deliver func(string, bool) error) error {
+	return &Subscription{run: func(ctx context.Context, out Outlet) error {
 		r.ring.advance(r.feed.At())
-		f := follower{ring: r.ring, now: r.Now, done: r.done, check: check, old: nothingOld, deliver: deliver}
+		f := follower{ring: r.ring, now: r.Now, done: r.done, check: check, old: nothingOld, out: out}
 		return f.run(ctx, after)
 	}}, nil
 }

@@ -37,6 +37,8 @@ type store struct {
 	cut  error // what every call fails with
 	lost int64 // positions at the end of the log that are gone
 	rose int
+
+	noted int // verifiers, at most in one change
 }
 
 var errCut = errors.New("the store cannot be reached")
@@ -89,6 +91,9 @@ func (s *store) NoteVerifiers(ctx context.Context, notes []feed.Note) error {
 	if err := s.broken(); err != nil {
 		return err
 	}
+	s.mu.Lock()
+	s.noted = max(s.noted, len(notes))
+	s.mu.Unlock()
 	return s.Store.NoteVerifiers(ctx, notes)
 }
 

@@ -199,6 +199,10 @@ func (k *Key) setSecret(secret []byte) error {
 	return nil
 }
 
+// sequence is what every key and certificate in DER begins with: most secrets need not
+// be looked at further.
+const sequence = 0x30
+
 // isEncodedKey finds the mistake behind algorithm confusion: a public key, in the
 // spelling its file has, handed over as an HMAC secret. The binding of key and
 // algorithm is the defense; this only tells the person who mixed them up.
@@ -206,14 +210,13 @@ func isEncodedKey(b []byte) bool {
 	if bytes.Contains(b, []byte("-----BEGIN ")) {
 		return true
 	}
-	if _, err := x509.ParsePKIXPublicKey(b); err == nil {
-		return true
-	}
-	if _, err := x509.ParsePKCS1PublicKey(b); err == nil {
-		return true
-	}
-	if _, err := x509.ParseCertificate(b); err == nil {
-		return true
+	if len(b) > 0 && b[0] == sequence {
+		_, err1 := x509.ParsePKIXPublicKey(b)
+		_, err2 := x509.ParsePKCS1PublicKey(b)
+		_, err3 := x509.ParseCertificate(b)
+		if err1 == nil || err2 == nil || err3 == nil {
+			return true
+		}
 	}
 	fields, err := scanObject(b, nil)
 	return err == nil && slices.ContainsFunc(fields, func(f field) bool { return string(f.name) == "kty" })

@@ -189,7 +189,12 @@ func monitored(t *testing.T, s *redistest.Server, work func()) (all [][]string) 
 		}
 	}()
 	work()
-	do("ECHO", end)
+	if err := do("ECHO", end).Error(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
 	if err := <-read; err != nil {
 		t.Fatal(err)
 	}

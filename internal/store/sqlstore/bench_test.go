@@ -3,6 +3,7 @@ package sqlstore_test
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/wafer-auth/wafer/internal/account"
 	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/client"
+	"github.com/wafer-auth/wafer/internal/feed"
 	"github.com/wafer-auth/wafer/internal/grant"
 	"github.com/wafer-auth/wafer/internal/opaque"
 	"github.com/wafer-auth/wafer/internal/pgtest"
@@ -213,4 +215,32 @@ func BenchmarkCovered(b *testing.B) {
 		_, _, err := s.Covered(b.Context(), 500, refs)
 		return err
 	})
+}
+
+// What a hub writes of a crowd: a revocation that comes meanwhile waits for it.
+func BenchmarkNotes(b *testing.B) {
+	for _, n := range []int{1, 100, 1000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			s, ctx := open(b, filepath.Join(b.TempDir(), "wafer.db")), b.Context()
+			notes := make([]feed.Note, n)
+			for i := range notes {
+				notes[i] = feed.Note{ID: fmt.Sprint("v", i), Epoch: 1, Node: "one", Seen: benchStart}
+				must(b, s.AddVerifier(ctx, feed.Verifier{ID: notes[i].ID, Kind: feed.PartVerifier, Name: "v", Registered: benchStart, Note: notes[i]}))
+			}
+			for b.Loop() {
+				for i := range notes {
+					notes[i].Applied++
+					notes[i].Seen = notes[i].Seen.Add(time.Second)
+				}
+				must(b, s.NoteVerifiers(ctx, notes))
+			}
+		})
+	}
+}
+
+func must(b *testing.B, err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
 }

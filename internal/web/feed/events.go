@@ -1,7 +1,6 @@
 package feed
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -11,8 +10,8 @@ import (
 	"github.com/wafer-auth/wafer/internal/feed"
 )
 
-// slow is how long a reader may take for one write. Who takes longer is cut off,
-// and goes on from where it was.
+// slow is how long a reader may take for one write, half of it at least. Who takes
+// longer is cut off, and goes on from where it was.
 const slow = 10 * time.Second
 
 // frame is one that goes out.
@@ -49,37 +48,17 @@ func (s *Surface) events(w http.ResponseWriter, r *http.Request) error {
 
 // stream writes until either side ends.
 func (s *Surface) stream(w http.ResponseWriter, r *http.Request, sub *feed.Subscription) {
-	ctx, cancel := context.WithCancel(r.Context())
-	frames, ended := make(chan frame), make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = sub.Run(ctx, func(text string, eager bool) error { // whatever it was, the next renewal tells the verifier
-			select {
-			case frames <- frame{text, eager}:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		})
-	}()
-	defer func() {
-		cancel()
-		<-ended
-	}()
-	out := writer{w: w, control: http.NewResponseController(w), now: s.Now, last: &s.event}
+	out := &writer{w: w, control: http.NewResponseController(w), now: s.Now, last: &s.event}
+	if out.begin() != nil {
+		return
+	}
 	beat := time.NewTicker(s.Beat)
 	defer beat.Stop()
-	err := out.begin()
-	for err == nil {
-		select {
-		case f := <-frames:
-			err = out.send(f)
-		case <-beat.C:
-			err = out.write([]byte(":\n\n"))
-		case <-ended:
-			return
-		}
-	}
+	_ = sub.Run(r.Context(), feed.Outlet{ // whatever it was, the next renewal tells the verifier
+		Deliver: func(text string, eager bool) error { return out.send(frame{text, eager}) },
+		Alive:   func() error { return out.write([]byte(":\n\n")) },
+		Beat:    beat.C,
+	})
 }
 
 // event is a frame as it goes out. All readers of a frame are sent the same one: to
@@ -95,18 +74,19 @@ type writer struct {
 	control *http.ResponseController
 	now     func() time.Time
 	last    *atomic.Pointer[event] // that any reader was sent
+	set     time.Time              // when the deadline was
 }
 
 // begin lifts the time-outs of a server for short answers. The one for reading
 // counts too: when it ends, the server takes the caller for gone.
-func (o writer) begin() error {
+func (o *writer) begin() error {
 	if err := o.control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
 	return o.write([]byte(":\n\n"))
 }
 
-func (o writer) send(f frame) error {
+func (o *writer) send(f frame) error {
 	e := o.last.Load()
 	if e == nil || e.of != f {
 		e = eventOf(f)
@@ -128,9 +108,12 @@ func eventOf(f frame) *event {
 	return &event{of: f, text: []byte(b.String())}
 }
 
-func (o writer) write(text []byte) error {
-	if err := o.control.SetWriteDeadline(o.now().Add(slow)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
+func (o *writer) write(text []byte) error {
+	if now := o.now(); now.Sub(o.set) > slow/2 || now.Before(o.set) {
+		if err := o.control.SetWriteDeadline(now.Add(slow)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			return err
+		}
+		o.set = now
 	}
 	if _, err := o.w.Write(text); err != nil {
 		return err

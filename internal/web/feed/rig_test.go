@@ -27,24 +27,35 @@ import (
 )
 
 // clock is the real time: these tests speak over real connections.
-func clock() time.Time { return <-time.After(0) }
+func clock() time.Time { return time.Now() }
 
 // rig is a server with the feed behind the real chain.
 type rig struct {
-	*testing.T
+	testing.TB
 	url   string
 	store *memory.Store
 	hub   *feed.Hub
 	stop  func() // the hub
 	quiet *slog.Logger
 
+	beat, timeout time.Duration // of the servers
+
 	mu      sync.Mutex
 	allowed map[string]bool
 }
 
-func newRig(t *testing.T) *rig {
+// newRig has servers whose time-outs are so short that tests come upon them.
+func newRig(t testing.TB) *rig {
 	t.Helper()
-	g := &rig{T: t, store: memory.New(), quiet: slog.New(slog.DiscardHandler), allowed: map[string]bool{"orders": true, "relay": true}}
+	return newRigOf(t, 100*time.Millisecond, 400*time.Millisecond)
+}
+
+func newRigOf(t testing.TB, beat, timeout time.Duration) *rig {
+	t.Helper()
+	g := &rig{
+		TB: t, store: memory.New(), quiet: slog.New(slog.DiscardHandler), allowed: map[string]bool{"orders": true, "relay": true},
+		beat: beat, timeout: timeout,
+	}
 	key, err := jose.Generate(jose.EdDSA, "feed-1")
 	g.must(err)
 	g.url = g.serve(func(url string) surface.Source {
@@ -74,19 +85,19 @@ func (g *rig) authenticate(_ context.Context, c feed.Credentials) (string, error
 	return c.ID, nil
 }
 
-// serve starts a server with short time-outs in front of a source.
+// serve starts a server in front of a source.
 func (g *rig) serve(source func(url string) surface.Source) (at string) {
 	g.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	g.must(err)
 	at = "http://" + l.Addr().String()
 	mux := http.NewServeMux()
-	surface.New(surface.Config{Source: source(at), Now: clock, Beat: 100 * time.Millisecond, Log: g.quiet}).Mount(mux)
+	surface.New(surface.Config{Source: source(at), Now: clock, Beat: g.beat, Log: g.quiet}).Mount(mux)
 	chain, err := middleware.Chain(middleware.Config{
 		Issuer: at, Bodies: map[string]int64{surface.LeasePath: surface.LeaseBody}, Log: g.quiet, Now: clock,
 	}, mux)
 	g.must(err)
-	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: chain, ReadTimeout: 400 * time.Millisecond, WriteTimeout: 400 * time.Millisecond}}
+	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: chain, ReadTimeout: g.timeout, WriteTimeout: g.timeout}}
 	s.Start()
 	g.Cleanup(s.CloseClientConnections)
 	return at

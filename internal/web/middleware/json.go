@@ -1,12 +1,14 @@
 package middleware
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"reflect"
 	"strings"
+	"sync"
 
 	"github.com/wafer-auth/wafer/internal/fault"
 	"github.com/wafer-auth/wafer/verify/jose"
@@ -55,7 +57,7 @@ var rawType = reflect.TypeFor[json.RawMessage]()
 // fits refuses null and, in objects that stand for a struct, members that the
 // struct does not have in exactly this spelling.
 func fits(raw []byte, t reflect.Type, where string) error {
-	if strings.TrimSpace(string(raw)) == "null" {
+	if bytes.Equal(bytes.TrimSpace(raw), []byte("null")) {
 		return fault.New(fault.Invalid, "null is not allowed as "+where+".")
 	}
 	if t == rawType {
@@ -83,13 +85,7 @@ func fits(raw []byte, t reflect.Type, where string) error {
 }
 
 func fitsStruct(raw []byte, t reflect.Type) error {
-	known := map[string]reflect.Type{}
-	for _, f := range reflect.VisibleFields(t) {
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if name != "" && name != "-" {
-			known[name] = f.Type
-		}
-	}
+	known := membersOf(t)
 	return each(raw, func(name string, value json.RawMessage) error {
 		ft, ok := known[name]
 		if !ok {
@@ -97,6 +93,25 @@ func fitsStruct(raw []byte, t reflect.Type) error {
 		}
 		return fits(value, ft, name)
 	})
+}
+
+// members of each struct that was asked about: map[string]reflect.Type by
+// reflect.Type.
+var members sync.Map
+
+func membersOf(t reflect.Type) map[string]reflect.Type {
+	if known, ok := members.Load(t); ok {
+		return known.(map[string]reflect.Type)
+	}
+	known := map[string]reflect.Type{}
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name != "" && name != "-" {
+			known[name] = f.Type
+		}
+	}
+	members.Store(t, known)
+	return known
 }
 
 func each(raw []byte, f func(name string, value json.RawMessage) error) error {
