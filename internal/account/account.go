@@ -1,6 +1,7 @@
 package account
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,12 @@ type User struct {
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
 	Version           int64 // 1 when added
+}
+
+// Clone returns a copy that shares nothing with u.
+func (u User) Clone() User {
+	u.Profile, u.Roles = u.Profile.Clone(), slices.Clone(u.Roles)
+	return u
 }
 
 // AdminRole is the id of the built-in role that holds every management scope.

@@ -2,6 +2,7 @@ package grant
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"time"
@@ -28,6 +29,17 @@ func (s *Service) read(ctx context.Context, text string) (h held, ok bool, err e
 	if token.IsOpaque(text) {
 		return s.readOpaque(ctx, text)
 	}
+	digest := sha256.Sum256([]byte(text))
+	if c, known := s.recognized.take(digest); known {
+		// The same key must be there still: it may have been removed meanwhile.
+		key, _, found, err := s.Keys.Find(ctx, c.held.keyID)
+		if err != nil {
+			return held{}, false, err
+		}
+		if found && key == c.key {
+			return c.held, true, nil
+		}
+	}
 	m, err := s.headers.Parse(text, jose.Limits{})
 	if err != nil || m.Header.Type != token.Type {
 		return held{}, false, nil
@@ -47,7 +59,9 @@ func (s *Service) read(ctx context.Context, text string) (h held, ok bool, err e
 	if err != nil || a.Issuer != s.Issuer || a.Audience != (api.API{ID: apiID}).Audience(s.Issuer) {
 		return held{}, false, nil
 	}
-	return held{Access: a, apiID: apiID, keyID: m.Header.KeyID}, true, nil
+	h = held{Access: a, apiID: apiID, keyID: m.Header.KeyID}
+	s.recognized.put(digest, checked{h, key})
+	return h, true, nil
 }
 
 func (s *Service) readOpaque(ctx context.Context, text string) (held, bool, error) {
@@ -93,14 +107,38 @@ const (
 
 // alive returns "" for a token that is good now, else the reason.
 func (s *Service) alive(ctx context.Context, h held, now time.Time) (why string, err error) {
-	if !now.Before(h.ExpiresAt) {
-		return whyExpired, nil
-	}
 	st, err := s.Store.Snapshot(ctx, Query{SessionID: h.SessionID, ClientID: h.ClientID, APIID: h.apiID})
 	if err != nil {
 		return "", fmt.Errorf("read state: %w", err)
 	}
+	return s.judge(ctx, st, h, now)
+}
+
+// stateOf is what alive reads, and the grant of the token when that is of the same
+// client and API: one look for both.
+func (s *Service) stateOf(ctx context.Context, h held) (State, error) {
+	if h.GrantID != "" {
+		st, err := s.Store.Snapshot(ctx, Query{GrantID: h.GrantID})
+		if err != nil {
+			return State{}, fmt.Errorf("read state: %w", err)
+		}
+		g := st.Grant
+		if g != nil && g.SessionID == h.SessionID && g.ClientID == h.ClientID && g.APIID == h.apiID && g.UserID == h.Subject {
+			return st, nil
+		}
+	}
+	st, err := s.Store.Snapshot(ctx, Query{SessionID: h.SessionID, ClientID: h.ClientID, APIID: h.apiID})
+	if err != nil {
+		return State{}, fmt.Errorf("read state: %w", err)
+	}
+	return st, nil
+}
+
+// judge is alive for a state that was read.
+func (s *Service) judge(ctx context.Context, st State, h held, now time.Time) (why string, err error) {
 	switch {
+	case !now.Before(h.ExpiresAt):
+		return whyExpired, nil
 	case st.Client == nil || st.Client.Disabled:
 		return whyClient, nil
 	case st.API == nil || st.API.Disabled:

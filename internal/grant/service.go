@@ -76,7 +76,8 @@ type Config struct {
 // Service hands out, looks into and takes back tokens.
 type Service struct {
 	Config
-	headers jose.Headers // of the keys that sign
+	headers    jose.Headers // of the keys that sign
+	recognized recognized
 }
 
 // New returns a service.

@@ -40,7 +40,11 @@ func (s *Service) Userinfo(ctx context.Context, in Shown) (Info, error) {
 	if !ok || !fits(h, in) {
 		return Info{}, bad
 	}
-	why, err := s.alive(ctx, h, s.Now())
+	st, err := s.stateOf(ctx, h)
+	if err != nil {
+		return Info{}, err
+	}
+	why, err := s.judge(ctx, st, h, s.Now())
 	if err != nil {
 		return Info{}, err
 	}
@@ -51,11 +55,7 @@ func (s *Service) Userinfo(ctx context.Context, in Shown) (Info, error) {
 	if h.SessionID == "" || !slices.Contains(scopes, oidc.OpenID) {
 		return Info{}, refuse(oidc.InsufficientScope, "The access token needs the scope openid.")
 	}
-	st, err := s.Store.Snapshot(ctx, Query{GrantID: h.GrantID, UserID: h.Subject, ClientID: h.ClientID})
-	if err != nil {
-		return Info{}, fmt.Errorf("read state: %w", err)
-	}
-	if st.User == nil || st.Client == nil {
+	if st.User == nil {
 		return Info{}, bad
 	}
 	var names []string

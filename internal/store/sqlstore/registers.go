@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"encoding/json"
-	"maps"
 	"slices"
 	"sync"
 
@@ -74,11 +73,21 @@ func roleRegister() register[role.Role] {
 }
 
 func cloneScopes(m map[string][]string) map[string][]string {
-	m = maps.Clone(m)
-	for k, v := range m {
-		m[k] = slices.Clone(v)
+	if m == nil {
+		return nil
 	}
-	return m
+	total := 0
+	for _, v := range m {
+		total += len(v)
+	}
+	all := make([]string, 0, total) // one for all: this runs with every request
+	out := make(map[string][]string, len(m))
+	for k, v := range m {
+		at := len(all)
+		all = append(all, v...)
+		out[k] = all[at:len(all):len(all)]
+	}
+	return out
 }
 
 // read takes the next three columns.

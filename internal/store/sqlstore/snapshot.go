@@ -102,7 +102,7 @@ func (s *Store) readBrief(c *conn, form shape, k *known, key any, q grant.Query)
 	}
 	clientID, apiID, current := q.ClientID, q.APIID, false
 	_, err = c.one(func(r *row) {
-		current = readState(r, &st, form.ofGrant) == k.generation
+		current = s.readState(r, &st, form.ofGrant) == k.generation
 	}, form.brief, args...)
 	if err != nil || !current {
 		return grant.State{}, false, err
@@ -127,7 +127,7 @@ func (s *Store) readWhole(c *conn, form shape, key any, q grant.Query) (st grant
 	generation, first := int64(0), true
 	err = c.each(func(r *row) error {
 		if first {
-			generation = readState(r, &st, form.ofGrant)
+			generation = s.readState(r, &st, form.ofGrant)
 			st.Client = optional(r, registerWidth, s.clients.read)
 			st.API = optional(r, registerWidth, s.apis.read)
 			first = false
@@ -152,13 +152,13 @@ func (s *Store) readWhole(c *conn, form shape, key any, q grant.Query) (st grant
 
 // readState takes the columns before the registers. It returns how often these
 // have changed.
-func readState(r *row, st *grant.State, ofGrant bool) (generation int64) {
+func (s *Store) readState(r *row, st *grant.State, ofGrant bool) (generation int64) {
 	st.RSN, generation = r.int(), r.int()
 	if ofGrant {
 		st.Grant = optional(r, grantWidth, (*row).grant)
 	}
 	st.Session = optional(r, sessionWidth, (*row).session)
-	st.User = optional(r, userWidth, (*row).user)
+	st.User = optional(r, userWidth, s.frequent)
 	return generation
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/wafer-auth/wafer/internal/account"
 	"github.com/wafer-auth/wafer/internal/api"
 	"github.com/wafer-auth/wafer/internal/client"
 	"github.com/wafer-auth/wafer/internal/fault"
@@ -37,6 +38,7 @@ type Store struct {
 	backend atomic.Uint32 // the server's number of the connection that writes
 
 	clients register[client.Client]
+	users   *memo[account.User]
 	apis    register[api.API]
 	roles   register[role.Role]
 }
@@ -45,7 +47,7 @@ type Store struct {
 // older ones up to date. A file that another Store has open is ErrLocked; a
 // server serves any number. Close it.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{clients: clientRegister(), apis: apiRegister(), roles: roleRegister()}
+	s := &Store{clients: clientRegister(), apis: apiRegister(), roles: roleRegister(), users: newMemo(userOf, account.User.Clone)}
 	var err error
 	if c.URL != "" {
 		err = s.openFar(ctx, c)

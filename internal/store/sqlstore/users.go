@@ -13,13 +13,26 @@ const userColumns = "SELECT id, canonical, version, password_hash, body FROM use
 
 // user takes the next five columns.
 func (r *row) user() account.User {
-	id, canonical, version, hash, body := r.text(), r.text(), r.int(), r.text(), r.text()
-	u, err := userOf(body)
-	if err != nil {
-		r.fail("a document", json.RawMessage(body))
-	}
+	return r.userBy(func() account.User {
+		body := r.text()
+		u, err := userOf(body)
+		if err != nil {
+			r.fail("a document", json.RawMessage(body))
+		}
+		return u
+	})
+}
+
+func (r *row) userBy(decoded func() account.User) account.User {
+	id, canonical, version, hash := r.text(), r.text(), r.int(), r.text()
+	u := decoded()
 	u.ID, u.Canonical, u.Version, u.PasswordHash = id, canonical, version, hash
 	return u
+}
+
+// frequent is row.user for the same people again and again, with every request of theirs.
+func (s *Store) frequent(r *row) account.User {
+	return r.userBy(func() account.User { return memoized(r, s.users) })
 }
 
 // AddUser implements admin.UserStore.
