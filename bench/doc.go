@@ -8,7 +8,7 @@
 // BENCH is a regular expression that picks from these:
 //
 //	jose sign ALG, jose verify ALG     against crypto/*, go-jose, golang-jwt
-//	server ...                         start, memory, endpoints; against a bare handler
+//	server ...                         start, memory, endpoints; against a bare handler and npm oidc-provider (npm ci in clients/node)
 //	sessions KIND request|crowd        a kind of store, against scs over the same kind
 //	guarded KIND                       a service behind httpauth that follows the feed, against itself bare and behind golang-jwt, jwx, scs
 //	first sight                        a token never seen before, and one seen before
