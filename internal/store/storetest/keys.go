@@ -184,7 +184,8 @@ func changedKeysInHead(t *testing.T, s store.Store) {
 	ctx := t.Context()
 	before := feedHead(t, s)
 	rung := make(chan error, 1)
-	go func() { rung <- s.AwaitRevocations(ctx, before.Seq) }()
+	seq := before.Seq
+	go func() { rung <- s.AwaitRevocations(ctx, seq) }()
 	for n := 0; ; n++ { // again, until who waits has begun to
 		add := newKey(fmt.Sprint("k", n), fmt.Sprint("api", n), keyring.Active)
 		ok, err := s.ChangeKeys(ctx, []keyring.Record{add}, nil, none)
