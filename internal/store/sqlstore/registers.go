@@ -83,6 +83,10 @@ func cloneScopes(m map[string][]string) map[string][]string {
 	all := make([]string, 0, total) // one for all: this runs with every request
 	out := make(map[string][]string, len(m))
 	for k, v := range m {
+		if v == nil {
+			out[k] = nil // as it was: a list that is not there is no empty one
+			continue
+		}
 		at := len(all)
 		all = append(all, v...)
 		out[k] = all[at:len(all):len(all)]
