@@ -285,7 +285,7 @@ func (d *demo) tour(at app.Address) []string {
 		"  # refresh",
 		"  R=$(echo \"$A\" | " + field("refresh_token") + "); curl -s -d grant_type=refresh_token -d client_id=shop-web -d refresh_token=\"$R\" " + at.Issuer + "/oauth/token",
 		"  # log out, and call again: cookie, JWT and refresh token are refused",
-		"  curl -s -b \"$J\" -X DELETE " + at.Issuer + "/session",
+		"  curl -s -b \"$J\" -X DELETE " + at.Issuer + "/session; sleep 1",
 		"  " + calls,
 		"  curl -s -d grant_type=refresh_token -d client_id=shop-web -d refresh_token=\"$R\" " + at.Issuer + "/oauth/token",
 	}
