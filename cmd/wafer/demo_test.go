@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -14,13 +13,7 @@ import (
 // The commands that the demo prints are run here as they stand, in a shell.
 func TestDemoTourWorksWhenPasted(t *testing.T) {
 	t.Parallel()
-	curl, err := exec.LookPath("curl")
-	if err != nil {
-		if os.Getenv("WAFER_REQUIRE_SERVICES") == "1" {
-			t.Fatal("curl is not installed, and WAFER_REQUIRE_SERVICES=1")
-		}
-		t.Skip("curl is not installed: the demo's tour cannot be run")
-	}
+	curl := needProgram(t, "curl")
 	out, stop := startDemo(t)
 	defer stop()
 	script := "set -u\nPATH=" + filepath.Dir(curl) + ":$PATH\n" + strings.Join(tourOf(out), "\necho; echo ---\n")

@@ -178,12 +178,7 @@ func named(t *testing.T, dir, setup string) {
 func TestCommandsInDocumentsPrintWhatTheySay(t *testing.T) {
 	t.Parallel()
 	for _, tool := range []string{"bash", "curl"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			if os.Getenv("WAFER_REQUIRE_SERVICES") == "1" {
-				t.Fatalf("%s is not installed, and WAFER_REQUIRE_SERVICES=1", tool)
-			}
-			t.Skipf("%s is not installed: the commands of the documents cannot be run", tool)
-		}
+		needProgram(t, tool)
 	}
 	bin := t.TempDir() // stays until every document is done
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(bin, "wafer"), ".").CombinedOutput(); err != nil {
